@@ -1,0 +1,60 @@
+"""Execute notebooks top to bottom in a fresh kernel, keep their outputs, clean them and stamp what was run.
+
+`python tools/run_notebook.py nbs/05_losses.ipynb` (in the course's environment; `python course.py run` calls this).
+The stamp, `metadata.course_lib`, holds a hash of the code that was executed and the seconds it took, so that a test can
+tell a notebook whose outputs are older than its code.
+"""
+import argparse, hashlib, os, sys, time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbdev.clean import clean_nb
+from nbdev.config import get_config
+from nbdev.test import nb_test_cells
+
+
+def source_hash(nb) -> str:
+    "A hash of the code cells of `nb`, in order"
+    code = "\0".join(c.source for c in nb.cells if c.cell_type == "code")
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
+
+
+class Client(NotebookClient):
+    "A client that leaves out the cells `nbdev-test` would leave out"
+    def __init__(self, nb, run_ids, **kwargs):
+        super().__init__(nb, **kwargs)
+        self.run_ids = run_ids
+
+    async def async_execute_cell(self, cell, cell_index, **kwargs):
+        if cell.cell_type == "code" and cell.id not in self.run_ids: return cell
+        return await super().async_execute_cell(cell, cell_index, **kwargs)
+
+
+def run(path: Path, flags: str = "") -> float:
+    "Execute the notebook at `path` in place and return the seconds it took; the file is untouched if a cell fails"
+    cfg = get_config(path.parent)
+    nb = nbformat.read(path, 4)
+    run_ids = {c.id for c in nb_test_cells(path, cfg.tst_flags.split(), flags.split())}
+    for c in nb.cells:
+        if c.cell_type == "code" and c.id in run_ids: c.outputs = []
+    env = {k: v for k, v in os.environ.items() if k != "COURSE_LIB_DATA"}  # committed outputs show the offline data
+    env |= {"OMP_NUM_THREADS": env.get("OMP_NUM_THREADS", "1"), "PYTHONPATH": str(cfg.config_path.resolve())}
+    start = time.perf_counter()
+    Client(nb, run_ids, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}).execute(env=env)
+    seconds = time.perf_counter() - start
+    clean_nb(nb, allowed_metadata_keys=cfg.allowed_metadata_keys)
+    nb.metadata["course_lib"] = {"executed": source_hash(nb), "seconds": round(seconds)}
+    tmp = path.with_suffix(".tmp")
+    nbformat.write(nb, tmp)
+    tmp.replace(path)
+    return seconds
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("notebooks", nargs="+", type=Path)
+    parser.add_argument("--flags", default="", help="flags of cells to run that are normally left out, such as 'cuda'")
+    args = parser.parse_args()
+    for nb in args.notebooks:
+        print(f"{nb.name}: {run(nb, args.flags):.1f} s", file=sys.stderr)
