@@ -1,0 +1,141 @@
+"""The gates hold over this repository, and each of them fails when what it guards is broken in a small copy."""
+import csv
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT/"tools"))
+import gates  # noqa: E402
+from run_notebook import source_hash  # noqa: E402
+
+
+@pytest.mark.parametrize("gate", gates.GATES, ids=lambda g: g.__name__)
+def test_gate_holds(gate): assert gate(ROOT) == []
+
+
+@pytest.fixture
+def small(tmp_path):
+    "A repository of one chapter for which every gate holds"
+    root = tmp_path/"small"
+    (root/"nbs").mkdir(parents=True)
+    shutil.copytree(ROOT/"course_lib"/"_assets", root/"course_lib"/"_assets")
+    for name in ("pyproject.toml", "settings.ini", "setup.py"): shutil.copy(ROOT/name, root)
+    for name in ("__init__.py", "core.py"): shutil.copy(ROOT/"course_lib"/name, root/"course_lib")
+    shutil.copy(ROOT/"nbs"/"00_core.ipynb", root/"nbs")
+    rows = [r for r in gates.ledger(ROOT) if r["chapter"] == "00_core"]
+    write_ledger(root, rows)
+    return root
+
+
+def write_ledger(root, rows):
+    with open(root/"nbs"/"field_notes.csv", "w", encoding="utf-8", newline="") as f:
+        table = csv.DictWriter(f, rows[0].keys())
+        table.writeheader()
+        table.writerows(rows)
+
+
+def edit(root, change, stamp=True):
+    "Apply `change` to the notebook's cells and write it back, with a fresh stamp unless told otherwise"
+    path = root/"nbs"/"00_core.ipynb"
+    nb = nbformat.read(path, 4)
+    change(nb.cells)
+    if stamp: nb.metadata.course_lib["executed"] = source_hash(nb)
+    nbformat.write(nb, path)
+
+
+def code(cells, part): return next(c for c in cells if c.cell_type == "code" and part in c.source)
+
+
+def add(source): return lambda cells: cells.append(nbformat.v4.new_code_cell(source))
+
+
+def change_module(root, old, new):
+    path = root/"course_lib"/"core.py"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def break_source(root): edit(root, lambda cells: setattr(code(cells, "def default_device"), "source", "#| export\nx = 1"))
+
+
+def break_ledger(root, **changes):
+    rows = gates.ledger(root)
+    rows[0].update(changes)
+    write_ledger(root, rows)
+
+
+def error_output(cells): cells[-1].outputs = [nbformat.v4.new_output("error", ename="KeyError", evalue="", traceback=[])]
+
+
+def slow_stamp(root):
+    path = root/"nbs"/"00_core.ipynb"
+    nb = nbformat.read(path, 4)
+    nb.metadata.course_lib["seconds"] = gates.LIMIT + 1
+    nbformat.write(nb, path)
+
+
+def later_chapter(root):
+    shutil.copy(root/"nbs"/"00_core.ipynb", root/"nbs"/"05_losses.ipynb")
+    change_module(root, "import torch\n", "import torch\nfrom course_lib.losses import x\n")
+
+
+def rewrite(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+BREAKS = {
+    "a cell changed, not exported": ("library_in_sync", break_source, "core.py"),
+    "a module edited by hand": ("library_in_sync", lambda r: change_module(r, "seed: int = 42", "seed: int = 43"), "core.py"),
+    "a module without a notebook": ("library_in_sync", lambda r: (r/"course_lib"/"stray.py").write_text("x = 1"), "stray.py"),
+    "outputs older than the code": ("executed", lambda r: edit(r, add("1 + 1"), stamp=False), "outputs"),
+    "an error left in": ("executed", lambda r: edit(r, error_output), "KeyError"),
+    "a notebook over its minute": ("executed", slow_stamp, "61 s"),
+    "a path of one's own machine": ("no_own_paths", lambda r: edit(r, add("open('" + "/home" + "/someone/x')")), "someone"),
+    "an unused import": ("no_dead_imports", lambda r: edit(r, add("import string")), "string"),
+    "an undefined name": ("no_dead_imports", lambda r: edit(r, add("undefined_name")), "undefined_name"),
+    "a parameter without a comment": ("documented", lambda r: change_module(r, "seed: int = 42, # 0 to 2**32 - 1", "seed: int = 42,"), "seed"),
+    "a parameter without a type": ("documented", lambda r: change_module(r, "seed: int = 42, #", "seed=42, #"), "seed"),
+    "a function without a docstring": ("documented", lambda r: change_module(r, '    "The fastest device', '    x = "The fastest device'), "default_device"),
+    "no return type": ("documented", lambda r: change_module(r, "def use_style() -> None:", "def use_style():"), "use_style"),
+    "a figure without alt text": ("alt_text", lambda r: edit(r, lambda cells: setattr(
+        code(cells, "fig-alt"), "source", code(cells, "fig-alt").source.replace("fig-alt", "fig"))), "fig-alt"),
+    "a markdown picture without alt text": ("alt_text", lambda r: edit(r, lambda cells: cells.append(
+        nbformat.v4.new_markdown_cell("![](x.png)"))), "alt text"),
+    "a module that uses a later one": ("module_order", later_chapter, "losses"),
+    "a light module that imports fastai": ("import_budget", lambda r: change_module(r, "import numpy as np", "import numpy as np\nimport fastai"), "fastai"),
+    "a package that imports torch": ("import_budget", lambda r: rewrite(r/"course_lib"/"__init__.py", "__version__", "import torch\n__version__"), "torch"),
+    "a claim without a cell": ("field_notes", lambda r: edit(r, lambda cells: setattr(
+        code(cells, "note: C12"), "source", "assert x")), "C12"),
+    "a claim whose cell cannot fail": ("field_notes", lambda r: edit(r, lambda cells: setattr(
+        code(cells, "note: C12"), "source", "#| note: C12\nassert True")), "C12"),
+    "a cell without a claim": ("field_notes", lambda r: edit(r, add("#| note: Z99\nassert x")), "Z99"),
+    "a verdict that is none": ("field_notes", lambda r: break_ledger(r, verdict="maybe"), "maybe"),
+    "a fact told twice": ("facts_once", lambda r: rewrite(r/"pyproject.toml", "[project]\n", '[project]\nrequires-python = ">=3.10"\n'), "requires-python"),
+    "a version in the settings": ("facts_once", lambda r: rewrite(r/"settings.ini", "name =", "version = 0.1.0\nname ="), "version"),
+    "another name": ("facts_once", lambda r: rewrite(r/"pyproject.toml", 'name = "course_lib"', 'name = "other"'), "name"),
+}
+
+
+@pytest.mark.parametrize("gate", ["library_in_sync", "executed", "no_own_paths", "no_dead_imports", "documented", "alt_text",
+                                  "module_order", "import_budget", "field_notes", "facts_once"])
+def test_gate_holds_in_the_small_copy(small, gate):
+    if gate == "library_in_sync": shutil.copy(ROOT/"course_lib"/"_modidx.py", small/"course_lib")
+    problems = getattr(gates, gate)(small)
+    assert [p for p in problems if "_modidx" not in p] == []
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_broken_gate_fails(small, name):
+    gate, change, said = BREAKS[name]
+    change(small)
+    assert any(said in p for p in getattr(gates, gate)(small))
+
+
+def test_every_gate_is_broken_once(): assert {g.__name__ for g in gates.GATES} == {gate for gate, *_ in BREAKS.values()}
