@@ -149,6 +149,18 @@ def alt_text(root):
     return problems
 
 
+def runs_in_jupyter(root):
+    "'Run All' works where nothing reads the flags: a cell for the GPU asks for one, and no cell is marked as not to run"
+    problems = []
+    for path, nb in notebooks(root):
+        for c in code_cells(nb):
+            if re.search(r"^#\| *eval: *false", c.source, re.M):
+                problems.append(f"{path.name}: cell {c.id} would run in Jupyter: show such code in a markdown cell")
+            if re.search(r"^#\| *cuda\b", c.source, re.M) and "cuda.is_available()" not in c.source:
+                problems.append(f"{path.name}: cell {c.id} fails without a GPU: put it under 'if torch.cuda.is_available():'")
+    return problems
+
+
 def imported_modules(tree, top_only):
     "Dotted names of all that `tree` imports"
     nodes = tree.body if top_only else ast.walk(tree)
@@ -249,8 +261,8 @@ def facts_once(root):
     return problems
 
 
-GATES = [library_in_sync, executed, no_own_paths, no_dead_imports, documented, alt_text, module_order, import_budget,
-         field_notes, facts_once]
+GATES = [library_in_sync, executed, no_own_paths, no_dead_imports, documented, alt_text, runs_in_jupyter,
+         module_order, import_budget, field_notes, facts_once]
 
 if __name__ == "__main__":
     found = [f"{gate.__name__}: {p}" for gate in GATES for p in gate(ROOT)]
