@@ -8,7 +8,7 @@ Docs: https://course-lib.github.io/course_lib/lr_finder.html.md"""
 __all__ = ['METHODS', 'lr_sweep', 'moving_average', 'minimum', 'steep', 'valley', 'slide', 'log_smooth', 'robust', 'NoSuggestion',
            'LRCurve', 'put_back', 'find_lr', 'one_cycle', 'trial_rates', 'pick_trial']
 
-# %% ../nbs/06_lr_finder.ipynb #452a2ef6
+# %% ../nbs/06_lr_finder.ipynb #49bc03ed
 import functools
 import importlib.util
 import io
@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from .core import Estimate, mean_ci
 
-# %% ../nbs/06_lr_finder.ipynb #7414ce12
+# %% ../nbs/06_lr_finder.ipynb #13b03316
 def lr_sweep(
     start_lr: float = 1e-7, # first rate, above 0
     end_lr: float = 10., # rate the growth aims at; the last batch is one step short of it, as in fastai
@@ -42,7 +42,7 @@ def lr_sweep(
     if isinstance(num_it, bool) or not isinstance(num_it, int) or num_it < 2: raise ValueError(f"num_it must be a whole number of at least 2, got {num_it!r}")
     return torch.tensor([start_lr*(end_lr/start_lr)**(i/num_it) for i in range(num_it)], dtype=torch.float64)
 
-# %% ../nbs/06_lr_finder.ipynb #a113859a
+# %% ../nbs/06_lr_finder.ipynb #b841d3b8
 def moving_average(
     losses: Tensor | Sequence[float], # raw losses [n]
     beta: float = 0.98, # share of the old average kept at each step, from 0 to below 1
@@ -55,7 +55,7 @@ def moving_average(
         out.append(avg/(1 - beta**t))
     return torch.tensor(out, dtype=torch.float64)
 
-# %% ../nbs/06_lr_finder.ipynb #20e60b0b
+# %% ../nbs/06_lr_finder.ipynb #b9a35ce4
 class _Stop:
     "True once the moving average has risen three times its best value above that best, or is not a number"
     def __init__(self, beta: float = 0.98): self.beta, self.avg, self.t, self.best = beta, 0., 0, math.inf
@@ -66,7 +66,7 @@ class _Stop:
         self.best = min(self.best, smooth)
         return not math.isfinite(smooth) or smooth - self.best > 3*abs(self.best)
 
-# %% ../nbs/06_lr_finder.ipynb #f3af90f1
+# %% ../nbs/06_lr_finder.ipynb #fc7df8a8
 def minimum(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # losses [n], usually the moving average
@@ -74,7 +74,7 @@ def minimum(
     "The rate of the lowest loss, divided by ten (the rule of the first fastai course)"
     return lrs[losses.argmin()].item()/10
 
-# %% ../nbs/06_lr_finder.ipynb #f195e6b9
+# %% ../nbs/06_lr_finder.ipynb #d947b97b
 def steep(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # losses [n], usually the moving average
@@ -82,7 +82,7 @@ def steep(
     "The rate where the loss falls fastest per unit of log rate"
     return lrs[((losses[1:] - losses[:-1])/(lrs[1:].log() - lrs[:-1].log())).argmin()].item()
 
-# %% ../nbs/06_lr_finder.ipynb #a34f29f4
+# %% ../nbs/06_lr_finder.ipynb #f5d1a521
 def valley(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # losses [n], usually the moving average
@@ -96,7 +96,7 @@ def valley(
     third = (best if end else 0)/3
     return float(lrs[end - (best if end else 0) + int(third) + int(third/2)])
 
-# %% ../nbs/06_lr_finder.ipynb #e6b68e48
+# %% ../nbs/06_lr_finder.ipynb #83f12fc9
 def slide(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # losses [n], usually the moving average
@@ -112,11 +112,11 @@ def slide(
         right, left = right - 1, left - 1
     return float(rate)
 
-# %% ../nbs/06_lr_finder.ipynb #ab383435
+# %% ../nbs/06_lr_finder.ipynb #cedd4ffb
 def log_smooth(
     lrs: Tensor, # rates [n], above 0
     losses: Tensor, # finite losses [n]
-    width: float = 0.25, # standard deviation of the bell in decades (factors of ten) of the rate
+    width: float = 0.35, # standard deviation of the bell in decades (factors of ten) of the rate
     at: Tensor | None = None, # rates [m] where the curve is wanted, default `lrs`
 ) -> Tensor: # smoothed losses [m]
     "Smooth in log rate with a bell that looks both ways, fitting a straight line under it so that the ends do not sag"
@@ -128,11 +128,11 @@ def log_smooth(
     t0, t1 = (w*y).sum(1), (w*d*y).sum(1)
     return (s2*t0 - s1*t1)/(s2*s0 - s1*s1).clamp_min(1e-12)
 
-# %% ../nbs/06_lr_finder.ipynb #b34e7e26
+# %% ../nbs/06_lr_finder.ipynb #10ddc8ef
 def robust(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # raw finite losses [n]
-    width: float = 0.25, # see `log_smooth`
+    width: float = 0.35, # see `log_smooth`
 ) -> float: # half the rate of the minimum
     "Half the rate where the raw losses, smoothed without lag in log rate, are lowest"
     level = losses[:max(len(losses)//10, 3)].double().mean()
@@ -140,7 +140,7 @@ def robust(
     fine = torch.logspace(math.log10(lrs[0]), math.log10(lrs[-1]), 40*len(lrs), dtype=torch.float64)
     return fine[log_smooth(lrs, y, width, fine).argmin()].item()/2
 
-# %% ../nbs/06_lr_finder.ipynb #a958bdfc
+# %% ../nbs/06_lr_finder.ipynb #0137ab16
 @dataclass(frozen=True)
 class NoSuggestion:
     "What `LRCurve.suggest` answers when the curve holds no rate; false in a condition"
@@ -149,7 +149,7 @@ class NoSuggestion:
     def __bool__(self) -> bool: return False
     def __repr__(self) -> str: return f'no suggestion, {self.reason}: {self.detail}'
 
-# %% ../nbs/06_lr_finder.ipynb #516feb35
+# %% ../nbs/06_lr_finder.ipynb #bd375783
 _MIN_POINTS = 10
 
 def _trouble(lrs: Tensor, losses: Tensor, asked: int) -> NoSuggestion | None:
@@ -163,13 +163,13 @@ def _trouble(lrs: Tensor, losses: Tensor, asked: int) -> NoSuggestion | None:
     y = y.clamp_max(head.max())
     smooth = log_smooth(lrs[:n], y)
     noise = (y[1:] - y[:-1]).abs().median()*1.05  # the standard deviation of one loss, from neighbours
-    under = 0.89*n/max((lrs[n-1]/lrs[0]).log10().item(), 0.25)  # points under the bell of `log_smooth`, by their weight
+    under = 1.24*n/max((lrs[n-1]/lrs[0]).log10().item(), 0.25)  # points under the bell of `log_smooth`, by their weight
     inner = (lrs[:n] > lrs[0]*2) & (lrs[:n] < lrs[n-1]/2)  # at the very ends half of the bell is missing
     fall, needed = head.mean() - smooth[inner].min(), 4.5*(1 + 8/n)*noise/max(under, 1.)**0.5 + 1e-6*head.mean().abs()
     if fall <= needed: return NoSuggestion('flat', f'the loss fell by {fall:.2g} where the noise alone gives {needed:.2g}; raise end_lr or num_it, or check that the model can learn')
     return None
 
-# %% ../nbs/06_lr_finder.ipynb #6f2eea08
+# %% ../nbs/06_lr_finder.ipynb #0be5341e
 METHODS = ('robust', 'trials', 'valley', 'slide', 'steep', 'minimum')
 _RULES = {'valley': valley, 'slide': slide, 'steep': steep, 'minimum': minimum}
 
@@ -279,7 +279,7 @@ class LRCurve:
     def __repr__(self) -> str:
         return f'LRCurve({len(self.lrs)} of {self.num_it} rates, {len(self.runs)} repeat{"s"*(len(self.runs) > 1)}, robust: {_short(self.suggest())})'
 
-# %% ../nbs/06_lr_finder.ipynb #5f471dae
+# %% ../nbs/06_lr_finder.ipynb #0c63fc95
 def _short(x: 'float | NoSuggestion') -> str: return repr(x) if isinstance(x, NoSuggestion) else f'{x:.2g}'
 
 def _cut_smooth(lrs: Tensor, losses: Tensor) -> Tensor:
@@ -289,7 +289,7 @@ def _cut_smooth(lrs: Tensor, losses: Tensor) -> Tensor:
     if n: out[:n] = log_smooth(lrs[:n], losses[:n].clamp_max(losses[:max(n//5, 1)].max()))
     return out
 
-# %% ../nbs/06_lr_finder.ipynb #a8ed3462
+# %% ../nbs/06_lr_finder.ipynb #0b74de88
 _MARKS = dict(zip(('robust', 'minimum', 'steep', 'valley', 'slide', 'trials'), 'osD^vP'))
 
 def _plot_curve(curve: LRCurve, ax, methods: Sequence[str]):
@@ -316,7 +316,7 @@ def _plot_curve(curve: LRCurve, ax, methods: Sequence[str]):
     ax.legend(fontsize=8)
     return ax
 
-# %% ../nbs/06_lr_finder.ipynb #9216c77c
+# %% ../nbs/06_lr_finder.ipynb #4608c5db
 _ATOMS = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, types.BuiltinFunctionType, torch.dtype, torch.device, torch.Size)
 _FOREIGN = ('threading', '_thread', 'logging', 'multiprocessing', 'concurrent', 'asyncio', 'pathlib', 'matplotlib', 'pandas', 'PIL', 'IPython',
             'ipywidgets', 'fastprogress', 'tqdm', 'torch._dynamo', 'torch._inductor', 'torch._C', 'torch.distributed', 'torch.cuda.streams', 'torch.cuda.graphs', 'torch.utils.data._utils')
@@ -328,7 +328,7 @@ def _foreign(obj) -> bool:
     if isinstance(obj, nn.Module): return False
     return any(t.__module__ == f or t.__module__.startswith(f + '.') for f in _FOREIGN) or (t.__module__ == 'torch.utils.data.dataloader' and t.__name__.endswith('Iter'))
 
-# %% ../nbs/06_lr_finder.ipynb #58fcd13f
+# %% ../nbs/06_lr_finder.ipynb #e9803e2f
 class _Snapshot:
     "Everything changeable that can be reached from `roots`, written down in memory so that it can be put back"
     def __init__(self, *roots: object, # models, optimizers, schedulers, a Learner: anything
@@ -420,7 +420,7 @@ class _Snapshot:
 def _own_rngs(dataset) -> list:
     return [v for v in getattr(dataset, '__dict__', {}).values() if isinstance(v, _RNGS)]
 
-# %% ../nbs/06_lr_finder.ipynb #7c4d635f
+# %% ../nbs/06_lr_finder.ipynb #b154ebb9
 def _global_rngs() -> Callable[[], None]:
     "Write down python's, numpy's and torch's generators on every device in use; return what puts them back"
     py, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
@@ -444,7 +444,7 @@ def _autocast_state() -> Callable[[], None]:
         while nesting() > depth: torch.autocast_decrement_nesting()
     return put
 
-# %% ../nbs/06_lr_finder.ipynb #f11c0175
+# %% ../nbs/06_lr_finder.ipynb #b1ba1236
 @contextmanager
 def _undisturbed():
     "Hold Ctrl-C back while things are put back, and deliver it afterwards"
@@ -473,7 +473,7 @@ def put_back(
         with _undisturbed():
             autocast(); snap.restore(); rngs()
 
-# %% ../nbs/06_lr_finder.ipynb #f14f7305
+# %% ../nbs/06_lr_finder.ipynb #2a09dd47
 def _to(x, device):
     if device is None: return x
     if isinstance(x, Tensor): return x.to(device, non_blocking=True)
@@ -500,7 +500,7 @@ def _checked(loss, attached: bool = True):
     if attached and not loss.requires_grad: raise ValueError("the loss is detached: it has no path to the parameters (no_grad, .item() or .detach() on the way?)")
     return loss
 
-# %% ../nbs/06_lr_finder.ipynb #f0b0a553
+# %% ../nbs/06_lr_finder.ipynb #9700017c
 class _Loop:
     "A plain training loop: gives each rate one optimizer step and records the loss"
     def __init__(self, model, dl, loss_func, opt, accumulate, amp, device, step, keep):
@@ -567,7 +567,7 @@ def _filled(cell) -> bool:
     except ValueError: return False
     return True
 
-# %% ../nbs/06_lr_finder.ipynb #1eb420f5
+# %% ../nbs/06_lr_finder.ipynb #ec137b05
 _WRITERS = {'ProgressCallback', 'ShowGraphCallback', 'CSVLogger', 'SaveModelCallback', 'TensorBoardBaseCallback', 'WandbCallback'}
 
 def _is_learner(obj: object) -> bool:
@@ -614,7 +614,7 @@ class _LearnerLoop:
         with learn.no_logging(), learn.no_mbar(): learn.fit(len(rates)//len(learn.dls.train) + 1, cbs=LRFinder())
         return losses
 
-# %% ../nbs/06_lr_finder.ipynb #ecde9c12
+# %% ../nbs/06_lr_finder.ipynb #48ca6baa
 def find_lr(
     model: nn.Module, # the model to train, or a fastai `Learner`, which brings all the rest
     dl: Iterable | None = None, # loader of (input, ..., target) batches; shorter than `num_it` is cycled
@@ -650,7 +650,7 @@ def find_lr(
             stopped |= len(runs[-1]) < num_it
     return LRCurve(rates[:max(map(len, runs))], tuple(runs), num_it, loop.ratios, stopped, functools.partial(_run_trials, loop))
 
-# %% ../nbs/06_lr_finder.ipynb #bed42e91
+# %% ../nbs/06_lr_finder.ipynb #2139e7c5
 def _check_loop(model, dl, loss_func, opt, accumulate, amp, step) -> torch.optim.Optimizer:
     if not isinstance(model, nn.Module): raise TypeError(f"model must be a torch.nn.Module or a fastai Learner, got {type(model).__name__}")
     if dl is None or isinstance(dl, Iterator) or not hasattr(dl, '__iter__'):
@@ -674,7 +674,7 @@ def _len(dl) -> int | None:
     try: return len(dl)
     except TypeError: return None
 
-# %% ../nbs/06_lr_finder.ipynb #91285bd3
+# %% ../nbs/06_lr_finder.ipynb #f374dc28
 def one_cycle(
     lr: float, # the highest rate
     steps: int, # optimizer steps, at least 2
@@ -698,20 +698,19 @@ def trial_rates(
     return [lr*2.**k for k in (-2, -1, 0, 1, 2)]
 
 def pick_trial(
-    rates: Sequence[float], # rates that were tried, rising by a constant factor
+    rates: Sequence[float], # rates that were tried
     losses: Sequence[float], # final loss of each; not finite where it diverged
-) -> float: # the lowest point of a parabola through the best trial and its neighbours, in log rate
-    "Choose between trials"
-    y = [loss if math.isfinite(loss) else math.inf for loss in losses]
-    i = min(range(len(y)), key=y.__getitem__)
-    if not 0 < i < len(y) - 1 or not math.isfinite(y[i-1] + y[i+1]): return float(rates[i])
-    bend = y[i-1] - 2*y[i] + y[i+1]
-    shift = 0. if bend <= 0 else 0.5*(y[i-1] - y[i+1])/bend
-    return float(rates[i]*(rates[i+1]/rates[i])**shift)
+) -> float: # geometric mean of the rates, the better trials weighing more: a loss 15% above the best weighs half
+    "Choose between trials; the weight is (best loss / loss)**5, so that no single lucky trial decides"
+    best = min((l for l in losses if math.isfinite(l)), default=math.inf)
+    if not math.isfinite(best): raise ValueError(f"every trial diverged: lower the rates, which were {[float(f'{r:.2g}') for r in rates]}")
+    if best <= 0: return float(rates[list(losses).index(best)])  # a ratio of losses means nothing below zero
+    w = [(best/l)**5 if math.isfinite(l) else 0. for l in losses]
+    return math.exp(sum(v*math.log(r) for v, r in zip(w, rates))/sum(w))
 
 def _run_trials(loop, rates: Sequence[float], steps: int) -> list[float]:
     "The final loss of a one-cycle run at each rate, all on the same batches from the same start"
-    out, last = [], max(steps//5, 1)
+    out, last = [], max(int(0.3*steps), 1)  # the last 30% of the losses, averaged
     moms = _up_down(*loop.learn.moms, steps).tolist() if isinstance(loop, _LearnerLoop) else None  # as fit_one_cycle does
     for lr in rates:
         with put_back(*loop.holds(), loaders=loop.loaders()), loop.batches() as batches:
