@@ -75,10 +75,10 @@ def test_fastai_config_names_another_folder(clean):
 
 
 def test_our_search_of_fastais_folder_is_fastais(clean):
-    pytest.importorskip('fastai.data.external')
-    code = "from fastai.data.external import fastai_path; from course_lib.data import _fastai_data; print(fastai_path('data') == _fastai_data())"
-    out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == 'True'
+    external = pytest.importorskip('fastai.data.external')
+    external.fastai_cfg.cache_clear()  # fastai reads FASTAI_HOME once and keeps it
+    try: assert data._fastai_data() == external.fastai_path('data') == clean/'fastai'/'data'
+    finally: external.fastai_cfg.cache_clear()
 
 
 def test_a_missing_root_is_an_error(clean, monkeypatch):
@@ -192,6 +192,17 @@ def test_foreign_and_half_folders(clean):
     with pytest.raises(ValueError, match=r'titanic_raw\.csv is empty'): get('titanic_raw.csv', root=root)
     (root/'titanic_raw.csv').write_text('survived\n')
     assert get('titanic_raw.csv', root=root) == root/'titanic_raw.csv'
+
+
+def test_a_subset_is_not_called_real(clean, small, capsys):
+    folder(clean/'root', [(f'mnist_png/{p}/{d}/1.png', b'x') for p in ('training', 'testing') for d in range(10)])
+    folder(clean/'root', [('ml-100k/u.data', b'1\t1\t5\t0\n'*100_000), *[(f'ml-100k/u.{x}', b'x') for x in ('item', 'user', 'genre')]])
+    for name in ('mnist_png', 'ml-100k'): get(name, root=clean/'root')
+    get('oxford-iiit-pet', root=small.parent)
+    assert [line.split(',')[0] for line in capsys.readouterr().out.splitlines()] == ['mnist_png: sample', 'ml-100k: real', 'oxford-iiit-pet: drawn']
+    folder(clean/'root', [('ml-100k/u.data', b'1\t1\t5\t0\n'*99_999)])
+    get('ml-100k', root=clean/'root')
+    assert capsys.readouterr().out.startswith('ml-100k: sample')
 
 
 @pytest.fixture(scope='module')
@@ -332,9 +343,9 @@ def test_default_shares(offline):
 def test_the_same_seed_draws_the_same_files_in_another_process(tmp_path):
     code = "import sys; from course_lib.data import draw_pets; draw_pets(sys.argv[1], 2, int(sys.argv[2]), (64, 120))"
     made = []
+    subprocess.run([sys.executable, '-c', code, str(tmp_path/'a'), '5'], check=True, env=os.environ | {'PYTHONHASHSEED': '1'})
     for name, seed in (('a', 5), ('b', 5), ('c', 6)):
-        subprocess.run([sys.executable, '-c', code, str(tmp_path/name), str(seed)], check=True,
-                       env=os.environ | {'PYTHONHASHSEED': str(len(made))}, stdout=subprocess.DEVNULL)
+        draw_pets(tmp_path/name, 2, seed, (64, 120))  # 'a' is there: checked and returned
         made.append(json.loads((tmp_path/name/'.made.json').read_text())['files'])
     assert made[0] == made[1]
     pictures = [{h for n, (_, h) in m.items() if n.endswith('.jpg')} for m in made]
@@ -420,7 +431,7 @@ def test_a_small_cnn_tells_the_breeds_apart(offline):
 
 # --- digits, photographs, ratings
 
-def test_digits_are_scikit_learns(offline):
+def test_digits_are_scikit_learns(clean):
     sk = pytest.importorskip('sklearn.datasets').load_digits()
     path = get('digits')
     files = {f.stem: f for f in path.glob('*/*/*.png')}
@@ -435,7 +446,7 @@ def test_digits_are_scikit_learns(offline):
     assert get('mnist_png') == path
 
 
-def test_mnist_sample_default(offline):
+def test_mnist_sample_default(clean):
     path = get('mnist_sample')
     rows = list(csv.DictReader(open(path/'labels.csv', newline='')))
     assert {r['name'] for r in rows} == {f.relative_to(path).as_posix() for f in path.rglob('*.png')} and len(rows) == 362
