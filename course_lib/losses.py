@@ -9,6 +9,8 @@ __all__ = ['softmax', 'log_softmax', 'nll_loss', 'entropy', 'kl_div', 'cross_ent
            'binary_cross_entropy_with_logits', 'BCEWithLogitsLoss']
 
 # %% ../nbs/05_losses.ipynb #fc2c978d
+import functools
+
 import torch
 from torch import Tensor, nn
 
@@ -175,11 +177,10 @@ def kl_div(
     _check_float('input', input); _check_float('target', target)
     if any(a != b and 1 not in (a, b) for a, b in zip(reversed(input.shape), reversed(target.shape))):
         raise ValueError(f"target must have the shape of input, {tuple(input.shape)}, or one that broadcasts with it, got {tuple(target.shape)}")
-    if reduction == 'batchmean' and input.dim() == 0: raise ValueError("reduction 'batchmean' needs an input with a batch dimension, got a single number")
     input, target = _autocast(input, target)
     loss = target.exp()*(target - input) if log_target else _x_log_x(target) - target*input
     if reduction == 'none': return loss
-    return loss.mean() if reduction == 'mean' else loss.sum()/(max(len(input), 1) if reduction == 'batchmean' else 1)
+    return loss.mean() if reduction == 'mean' else loss.sum()/(input.shape[0] if reduction == 'batchmean' and input.dim() else 1)
 
 # %% ../nbs/05_losses.ipynb #7b2a9467
 def _soft_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float) -> Tensor:
@@ -259,11 +260,13 @@ def binary_cross_entropy_with_logits(
         if w is not None and (w.dim() > input.dim() or any(a != b and a != 1 for a, b in zip(reversed(w.shape), reversed(input.shape)))):
             raise ValueError(f"{name} must broadcast to the shape of input, {tuple(input.shape)}, got {tuple(w.shape)}")
     input, target, weight, pos_weight = _autocast(input, target, weight, pos_weight)
-    below = input < 0
-    softplus = torch.where(below, -input, 0) + torch.where(below, input, -input).exp().log1p()  # log(1 + exp(-input))
+    dtype = functools.reduce(torch.promote_types, [t.dtype for t in (input, target, weight, pos_weight) if t is not None])
+    x, below = input.to(_wide(input.dtype)), input < 0
+    softplus = torch.where(below, -x, 0) + torch.where(below, x, -x).exp().log1p()  # log(1 + exp(-x))
     if pos_weight is not None: softplus = softplus*(1 + (pos_weight - 1)*target)
-    loss = (1 - target)*input + softplus
+    loss = (1 - target)*x + softplus
     if weight is not None: loss = loss*weight
+    loss = loss.to(dtype)
     return loss if reduction == 'none' else loss.mean() if reduction == 'mean' else loss.sum()
 
 # %% ../nbs/05_losses.ipynb #923aafca
