@@ -4,7 +4,7 @@
 All seeds and rates of a problem train side by side, as one stack of networks. `--only NAME` runs one problem and keeps
 the rest of the csv files; COURSE_LIB_DATA names the folder with mnist_sample.tgz for the held-out `mnist` problem.
 """
-import argparse, datetime, io, math, os, platform, tarfile, time
+import argparse, datetime, io, os, platform, tarfile, time
 from pathlib import Path
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""After this notebook you can find a learning rate for any training loop, say why the rule you used can be relied on, and know that the search has left nothing behind.
+"""After this notebook you can find a learning rate for any training loop, say how far to trust it, and know that the search has left nothing behind.
 
 Docs: https://course-lib.github.io/course_lib/lr_finder.html.md"""
 
@@ -8,9 +8,8 @@ Docs: https://course-lib.github.io/course_lib/lr_finder.html.md"""
 __all__ = ['METHODS', 'lr_sweep', 'moving_average', 'minimum', 'steep', 'valley', 'slide', 'log_smooth', 'robust', 'NoSuggestion',
            'LRCurve', 'put_back', 'find_lr', 'one_cycle', 'trial_rates', 'pick_trial']
 
-# %% ../nbs/06_lr_finder.ipynb #49bc03ed
+# %% ../nbs/06_lr_finder.ipynb #6cf7ef13
 import functools
-import importlib.util
 import io
 import math
 import random
@@ -31,7 +30,7 @@ from torch import Tensor, nn
 
 from .core import Estimate, mean_ci
 
-# %% ../nbs/06_lr_finder.ipynb #13b03316
+# %% ../nbs/06_lr_finder.ipynb #bc3d0502
 def lr_sweep(
     start_lr: float = 1e-7, # first rate, above 0
     end_lr: float = 10., # rate the growth aims at; the last batch is one step short of it, as in fastai
@@ -42,7 +41,7 @@ def lr_sweep(
     if isinstance(num_it, bool) or not isinstance(num_it, int) or num_it < 2: raise ValueError(f"num_it must be a whole number of at least 2, got {num_it!r}")
     return torch.tensor([start_lr*(end_lr/start_lr)**(i/num_it) for i in range(num_it)], dtype=torch.float64)
 
-# %% ../nbs/06_lr_finder.ipynb #b841d3b8
+# %% ../nbs/06_lr_finder.ipynb #0848eb41
 def moving_average(
     losses: Tensor | Sequence[float], # raw losses [n]
     beta: float = 0.98, # share of the old average kept at each step, from 0 to below 1
@@ -55,7 +54,7 @@ def moving_average(
         out.append(avg/(1 - beta**t))
     return torch.tensor(out, dtype=torch.float64)
 
-# %% ../nbs/06_lr_finder.ipynb #b9a35ce4
+# %% ../nbs/06_lr_finder.ipynb #c38458da
 class _Stop:
     "True once the moving average has risen three times its best value above that best, or is not a number"
     def __init__(self, beta: float = 0.98): self.beta, self.avg, self.t, self.best = beta, 0., 0, math.inf
@@ -66,7 +65,7 @@ class _Stop:
         self.best = min(self.best, smooth)
         return not math.isfinite(smooth) or smooth - self.best > 3*abs(self.best)
 
-# %% ../nbs/06_lr_finder.ipynb #fc7df8a8
+# %% ../nbs/06_lr_finder.ipynb #48ee20fc
 def minimum(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # losses [n], usually the moving average
@@ -74,7 +73,7 @@ def minimum(
     "The rate of the lowest loss, divided by ten (the rule of the first fastai course)"
     return lrs[losses.argmin()].item()/10
 
-# %% ../nbs/06_lr_finder.ipynb #d947b97b
+# %% ../nbs/06_lr_finder.ipynb #4e49faee
 def steep(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # losses [n], usually the moving average
@@ -82,7 +81,7 @@ def steep(
     "The rate where the loss falls fastest per unit of log rate"
     return lrs[((losses[1:] - losses[:-1])/(lrs[1:].log() - lrs[:-1].log())).argmin()].item()
 
-# %% ../nbs/06_lr_finder.ipynb #f5d1a521
+# %% ../nbs/06_lr_finder.ipynb #b085ab67
 def valley(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # losses [n], usually the moving average
@@ -96,7 +95,7 @@ def valley(
     third = (best if end else 0)/3
     return float(lrs[end - (best if end else 0) + int(third) + int(third/2)])
 
-# %% ../nbs/06_lr_finder.ipynb #83f12fc9
+# %% ../nbs/06_lr_finder.ipynb #4a9f744c
 def slide(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # losses [n], usually the moving average
@@ -112,11 +111,11 @@ def slide(
         right, left = right - 1, left - 1
     return float(rate)
 
-# %% ../nbs/06_lr_finder.ipynb #cedd4ffb
+# %% ../nbs/06_lr_finder.ipynb #0aae05f7
 def log_smooth(
     lrs: Tensor, # rates [n], above 0
     losses: Tensor, # finite losses [n]
-    width: float = 0.35, # standard deviation of the bell in decades (factors of ten) of the rate
+    width: float = 0.45, # standard deviation of the bell in decades (factors of ten) of the rate
     at: Tensor | None = None, # rates [m] where the curve is wanted, default `lrs`
 ) -> Tensor: # smoothed losses [m]
     "Smooth in log rate with a bell that looks both ways, fitting a straight line under it so that the ends do not sag"
@@ -128,11 +127,11 @@ def log_smooth(
     t0, t1 = (w*y).sum(1), (w*d*y).sum(1)
     return (s2*t0 - s1*t1)/(s2*s0 - s1*s1).clamp_min(1e-12)
 
-# %% ../nbs/06_lr_finder.ipynb #10ddc8ef
+# %% ../nbs/06_lr_finder.ipynb #82e4a6d8
 def robust(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # raw finite losses [n]
-    width: float = 0.35, # see `log_smooth`
+    width: float = 0.45, # see `log_smooth`
 ) -> float: # half the rate of the minimum
     "Half the rate where the raw losses, smoothed without lag in log rate, are lowest"
     level = losses[:max(len(losses)//10, 3)].double().mean()
@@ -140,7 +139,7 @@ def robust(
     fine = torch.logspace(math.log10(lrs[0]), math.log10(lrs[-1]), 40*len(lrs), dtype=torch.float64)
     return fine[log_smooth(lrs, y, width, fine).argmin()].item()/2
 
-# %% ../nbs/06_lr_finder.ipynb #0137ab16
+# %% ../nbs/06_lr_finder.ipynb #f2b1e01b
 @dataclass(frozen=True)
 class NoSuggestion:
     "What `LRCurve.suggest` answers when the curve holds no rate; false in a condition"
@@ -149,7 +148,7 @@ class NoSuggestion:
     def __bool__(self) -> bool: return False
     def __repr__(self) -> str: return f'no suggestion, {self.reason}: {self.detail}'
 
-# %% ../nbs/06_lr_finder.ipynb #bd375783
+# %% ../nbs/06_lr_finder.ipynb #d0487c36
 _MIN_POINTS = 10
 
 def _trouble(lrs: Tensor, losses: Tensor, asked: int) -> NoSuggestion | None:
@@ -161,15 +160,15 @@ def _trouble(lrs: Tensor, losses: Tensor, asked: int) -> NoSuggestion | None:
     y = losses[:n].double()
     head = y[:max(n//5, 5)]
     y = y.clamp_max(head.max())
-    smooth = log_smooth(lrs[:n], y)
+    smooth = log_smooth(lrs[:n], y, 0.25)
     noise = (y[1:] - y[:-1]).abs().median()*1.05  # the standard deviation of one loss, from neighbours
-    under = 1.24*n/max((lrs[n-1]/lrs[0]).log10().item(), 0.25)  # points under the bell of `log_smooth`, by their weight
+    under = 0.89*n/max((lrs[n-1]/lrs[0]).log10().item(), 0.25)  # points under the bell of `log_smooth`, by their weight
     inner = (lrs[:n] > lrs[0]*2) & (lrs[:n] < lrs[n-1]/2)  # at the very ends half of the bell is missing
-    fall, needed = head.mean() - smooth[inner].min(), 4.5*(1 + 8/n)*noise/max(under, 1.)**0.5 + 1e-6*head.mean().abs()
+    fall, needed = head.mean() - smooth[inner].min(), 4.2*(1 + 8/n)*noise/max(under, 1.)**0.5 + 1e-6*head.mean().abs()
     if fall <= needed: return NoSuggestion('flat', f'the loss fell by {fall:.2g} where the noise alone gives {needed:.2g}; raise end_lr or num_it, or check that the model can learn')
     return None
 
-# %% ../nbs/06_lr_finder.ipynb #0be5341e
+# %% ../nbs/06_lr_finder.ipynb #ecd2bf5d
 METHODS = ('robust', 'trials', 'valley', 'slide', 'steep', 'minimum')
 _RULES = {'valley': valley, 'slide': slide, 'steep': steep, 'minimum': minimum}
 
@@ -181,7 +180,7 @@ class LRCurve:
     num_it: int # how many rates were asked for
     ratios: tuple[float, ...] = (1.,) # rate of each parameter group as a multiple of the last group's
     stopped: bool = False # whether a repeat was stopped because the loss diverged
-    _trial: Callable | None = field(default=None, repr=False)
+    _trial: Callable | None = field(default=None, repr=False) # runs short trainings for 'trials'; holds the model and its loader
 
     @property
     def losses(self) -> Tensor: # raw losses [n], the mean of the repeats that came so far
@@ -279,7 +278,7 @@ class LRCurve:
     def __repr__(self) -> str:
         return f'LRCurve({len(self.lrs)} of {self.num_it} rates, {len(self.runs)} repeat{"s"*(len(self.runs) > 1)}, robust: {_short(self.suggest())})'
 
-# %% ../nbs/06_lr_finder.ipynb #0c63fc95
+# %% ../nbs/06_lr_finder.ipynb #8f436fbf
 def _short(x: 'float | NoSuggestion') -> str: return repr(x) if isinstance(x, NoSuggestion) else f'{x:.2g}'
 
 def _cut_smooth(lrs: Tensor, losses: Tensor) -> Tensor:
@@ -289,7 +288,7 @@ def _cut_smooth(lrs: Tensor, losses: Tensor) -> Tensor:
     if n: out[:n] = log_smooth(lrs[:n], losses[:n].clamp_max(losses[:max(n//5, 1)].max()))
     return out
 
-# %% ../nbs/06_lr_finder.ipynb #0b74de88
+# %% ../nbs/06_lr_finder.ipynb #1cac6117
 _MARKS = dict(zip(('robust', 'minimum', 'steep', 'valley', 'slide', 'trials'), 'osD^vP'))
 
 def _plot_curve(curve: LRCurve, ax, methods: Sequence[str]):
@@ -316,7 +315,7 @@ def _plot_curve(curve: LRCurve, ax, methods: Sequence[str]):
     ax.legend(fontsize=8)
     return ax
 
-# %% ../nbs/06_lr_finder.ipynb #4608c5db
+# %% ../nbs/06_lr_finder.ipynb #7304a06a
 _ATOMS = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, types.BuiltinFunctionType, torch.dtype, torch.device, torch.Size)
 _FOREIGN = ('threading', '_thread', 'logging', 'multiprocessing', 'concurrent', 'asyncio', 'pathlib', 'matplotlib', 'pandas', 'PIL', 'IPython',
             'ipywidgets', 'fastprogress', 'tqdm', 'torch._dynamo', 'torch._inductor', 'torch._C', 'torch.distributed', 'torch.cuda.streams', 'torch.cuda.graphs', 'torch.utils.data._utils')
@@ -328,7 +327,7 @@ def _foreign(obj) -> bool:
     if isinstance(obj, nn.Module): return False
     return any(t.__module__ == f or t.__module__.startswith(f + '.') for f in _FOREIGN) or (t.__module__ == 'torch.utils.data.dataloader' and t.__name__.endswith('Iter'))
 
-# %% ../nbs/06_lr_finder.ipynb #e9803e2f
+# %% ../nbs/06_lr_finder.ipynb #8c5d7dc2
 class _Snapshot:
     "Everything changeable that can be reached from `roots`, written down in memory so that it can be put back"
     def __init__(self, *roots: object, # models, optimizers, schedulers, a Learner: anything
@@ -420,7 +419,7 @@ class _Snapshot:
 def _own_rngs(dataset) -> list:
     return [v for v in getattr(dataset, '__dict__', {}).values() if isinstance(v, _RNGS)]
 
-# %% ../nbs/06_lr_finder.ipynb #b154ebb9
+# %% ../nbs/06_lr_finder.ipynb #221803be
 def _global_rngs() -> Callable[[], None]:
     "Write down python's, numpy's and torch's generators on every device in use; return what puts them back"
     py, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
@@ -444,7 +443,7 @@ def _autocast_state() -> Callable[[], None]:
         while nesting() > depth: torch.autocast_decrement_nesting()
     return put
 
-# %% ../nbs/06_lr_finder.ipynb #b1ba1236
+# %% ../nbs/06_lr_finder.ipynb #6135be8b
 @contextmanager
 def _undisturbed():
     "Hold Ctrl-C back while things are put back, and deliver it afterwards"
@@ -473,7 +472,7 @@ def put_back(
         with _undisturbed():
             autocast(); snap.restore(); rngs()
 
-# %% ../nbs/06_lr_finder.ipynb #2a09dd47
+# %% ../nbs/06_lr_finder.ipynb #d8f3aa04
 def _to(x, device):
     if device is None: return x
     if isinstance(x, Tensor): return x.to(device, non_blocking=True)
@@ -500,7 +499,7 @@ def _checked(loss, attached: bool = True):
     if attached and not loss.requires_grad: raise ValueError("the loss is detached: it has no path to the parameters (no_grad, .item() or .detach() on the way?)")
     return loss
 
-# %% ../nbs/06_lr_finder.ipynb #9700017c
+# %% ../nbs/06_lr_finder.ipynb #c4d7c82a
 class _Loop:
     "A plain training loop: gives each rate one optimizer step and records the loss"
     def __init__(self, model, dl, loss_func, opt, accumulate, amp, device, step, keep):
@@ -567,7 +566,7 @@ def _filled(cell) -> bool:
     except ValueError: return False
     return True
 
-# %% ../nbs/06_lr_finder.ipynb #ec137b05
+# %% ../nbs/06_lr_finder.ipynb #2c2a19dd
 _WRITERS = {'ProgressCallback', 'ShowGraphCallback', 'CSVLogger', 'SaveModelCallback', 'TensorBoardBaseCallback', 'WandbCallback'}
 
 def _is_learner(obj: object) -> bool:
@@ -614,7 +613,18 @@ class _LearnerLoop:
         with learn.no_logging(), learn.no_mbar(): learn.fit(len(rates)//len(learn.dls.train) + 1, cbs=LRFinder())
         return losses
 
-# %% ../nbs/06_lr_finder.ipynb #48ca6baa
+# %% ../nbs/06_lr_finder.ipynb #b1b6fcd4
+def _run_trials(loop, rates: Sequence[float], steps: int) -> list[float]:
+    "The final loss of a one-cycle run at each rate, all on the same batches from the same start"
+    out, last = [], max(int(0.3*steps), 1)  # the last 30% of the losses, averaged
+    moms = _up_down(*loop.learn.moms, steps).tolist() if isinstance(loop, _LearnerLoop) else None  # as fit_one_cycle does
+    for lr in rates:
+        with put_back(*loop.holds(), loaders=loop.loaders()), loop.batches() as batches:
+            losses = loop.run(one_cycle(lr, steps).tolist(), batches, lambda loss: not math.isfinite(loss), moms)
+        out.append(sum(losses[-last:])/last if len(losses) == steps and math.isfinite(losses[-1]) else math.inf)
+    return out
+
+# %% ../nbs/06_lr_finder.ipynb #76621797
 def find_lr(
     model: nn.Module, # the model to train, or a fastai `Learner`, which brings all the rest
     dl: Iterable | None = None, # loader of (input, ..., target) batches; shorter than `num_it` is cycled
@@ -650,7 +660,7 @@ def find_lr(
             stopped |= len(runs[-1]) < num_it
     return LRCurve(rates[:max(map(len, runs))], tuple(runs), num_it, loop.ratios, stopped, functools.partial(_run_trials, loop))
 
-# %% ../nbs/06_lr_finder.ipynb #2139e7c5
+# %% ../nbs/06_lr_finder.ipynb #e4f57763
 def _check_loop(model, dl, loss_func, opt, accumulate, amp, step) -> torch.optim.Optimizer:
     if not isinstance(model, nn.Module): raise TypeError(f"model must be a torch.nn.Module or a fastai Learner, got {type(model).__name__}")
     if dl is None or isinstance(dl, Iterator) or not hasattr(dl, '__iter__'):
@@ -674,7 +684,7 @@ def _len(dl) -> int | None:
     try: return len(dl)
     except TypeError: return None
 
-# %% ../nbs/06_lr_finder.ipynb #f374dc28
+# %% ../nbs/06_lr_finder.ipynb #b7563a38
 def one_cycle(
     lr: float, # the highest rate
     steps: int, # optimizer steps, at least 2
@@ -707,13 +717,3 @@ def pick_trial(
     if best <= 0: return float(rates[list(losses).index(best)])  # a ratio of losses means nothing below zero
     w = [(best/l)**5 if math.isfinite(l) else 0. for l in losses]
     return math.exp(sum(v*math.log(r) for v, r in zip(w, rates))/sum(w))
-
-def _run_trials(loop, rates: Sequence[float], steps: int) -> list[float]:
-    "The final loss of a one-cycle run at each rate, all on the same batches from the same start"
-    out, last = [], max(int(0.3*steps), 1)  # the last 30% of the losses, averaged
-    moms = _up_down(*loop.learn.moms, steps).tolist() if isinstance(loop, _LearnerLoop) else None  # as fit_one_cycle does
-    for lr in rates:
-        with put_back(*loop.holds(), loaders=loop.loaders()), loop.batches() as batches:
-            losses = loop.run(one_cycle(lr, steps).tolist(), batches, lambda loss: not math.isfinite(loss), moms)
-        out.append(sum(losses[-last:])/last if len(losses) == steps and math.isfinite(losses[-1]) else math.inf)
-    return out

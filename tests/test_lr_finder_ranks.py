@@ -1,7 +1,6 @@
 "Two processes: every rank sees the same curve and makes the same suggestion"
 import socket
 
-import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
