@@ -8,7 +8,7 @@ Docs: https://course-lib.github.io/course_lib/datablocks.html.md"""
 __all__ = ['NameLabeller', 'trace', 'GroupSplitter', 'Finding', 'Report', 'picture_hash', 'check', 'top_losses', 'precision_at_k',
            'chance_at_k', 'apply_choices']
 
-# %% ../nbs/03_datablocks.ipynb #22c2ecf7
+# %% ../nbs/03_datablocks.ipynb #b213e4ec
 import copy
 import hashlib
 import random
@@ -33,7 +33,7 @@ from PIL import Image, ImageFile
 
 from .core import Estimate
 
-# %% ../nbs/03_datablocks.ipynb #aec08237
+# %% ../nbs/03_datablocks.ipynb #4f56d6a8
 class NameLabeller:
     "Take the label from a file's name with a regular expression that has one group"
     def __init__(self,
@@ -52,7 +52,7 @@ class NameLabeller:
                              "rename the file, leave it out, or change the pattern")
         return found.group(1)
 
-# %% ../nbs/03_datablocks.ipynb #86787c0f
+# %% ../nbs/03_datablocks.ipynb #64391013
 @contextmanager
 def _rng_kept() -> Iterator[None]:
     "Leave the random numbers of python, numpy and torch as they were, also after an exception"
@@ -79,7 +79,7 @@ def _function_name(f) -> str:
     if isinstance(f, str): return f
     return str(getattr(f, 'name', None) or getattr(f, '__name__', type(f).__name__)).split(' -- ')[0]
 
-# %% ../nbs/03_datablocks.ipynb #f488ecf2
+# %% ../nbs/03_datablocks.ipynb #f9ff1397
 def _part_names(datasets) -> list[str]:
     n, n_inp = len(datasets.tls), datasets.n_inp
     number = lambda letter, i, of: letter if of == 1 else f'{letter}{i}'
@@ -104,7 +104,7 @@ def _trace_batch(dl, sample: tuple, split: int, names: list[str]) -> list[dict]:
         record('batch_tfms', f, old, batch)
     return rows
 
-# %% ../nbs/03_datablocks.ipynb #66031c76
+# %% ../nbs/03_datablocks.ipynb #03ab5be2
 def trace(
     dblock: DataBlock, # the recipe; it is copied, so its own vocabulary and statistics stay as they are
     source, # what the recipe's `get_items` takes, such as a folder
@@ -134,7 +134,7 @@ def trace(
         rows += _trace_batch(dls[split], tuple(sample), split, names)
     return pd.DataFrame(rows)
 
-# %% ../nbs/03_datablocks.ipynb #f3b66fb7
+# %% ../nbs/03_datablocks.ipynb #ef0d4bac
 class GroupSplitter:
     "Split so that all items of one group stand on the same side"
     def __init__(self,
@@ -155,7 +155,7 @@ class GroupSplitter:
         valid = {names[i] for i in order[:min(max(round(self.valid_pct*len(names)), 1), len(names) - 1)]}
         return [i for i, g in enumerate(groups) if g not in valid], [i for i, g in enumerate(groups) if g in valid]
 
-# %% ../nbs/03_datablocks.ipynb #390ca01a
+# %% ../nbs/03_datablocks.ipynb #94f7059d
 @dataclass(frozen=True)
 class Finding:
     "One thing that `check` found"
@@ -200,7 +200,7 @@ def _places(where: Sequence, n: int = 3) -> str:
     one = lambda w: ' = '.join(map(one, w)) if isinstance(w, tuple) else '/'.join(w.parts[-2:]) if isinstance(w, Path) else str(w)
     return ', '.join(map(one, where[:n])) + (f' and {len(where) - n} more' if len(where) > n else '')
 
-# %% ../nbs/03_datablocks.ipynb #2bb52691
+# %% ../nbs/03_datablocks.ipynb #28aa424c
 @contextmanager
 def _whole_files_only() -> Iterator[None]:
     "Let Pillow complain about a file that ends too early, whatever a program has switched on"
@@ -232,7 +232,7 @@ def _look(path: Path, side: int, index: int, label: tuple) -> _Picture:
     except Exception as e: p.error = f'{type(e).__name__}: {e}'
     return p
 
-# %% ../nbs/03_datablocks.ipynb #6fc47a9d
+# %% ../nbs/03_datablocks.ipynb #2311e561
 def picture_hash(
     grey: np.ndarray, # [32, 32] grey values
 ) -> int: # 64 bits
@@ -243,7 +243,7 @@ def picture_hash(
     low[0] = 0  # the mean brightness says nothing about the shape
     return sum(1 << i for i, above in enumerate(low > np.median(low)) if above)
 
-# %% ../nbs/03_datablocks.ipynb #655c3af1
+# %% ../nbs/03_datablocks.ipynb #7eddb8fb
 def _twins(pictures: list[_Picture], bits: int, alike: float) -> list[tuple[int, int, bool]]:
     "Pairs (i, j, same bytes) of pictures whose hashes differ in at most `bits` and whose thumbnails correlate by at least `alike`"
     if not pictures: return []
@@ -259,7 +259,7 @@ def _twins(pictures: list[_Picture], bits: int, alike: float) -> list[tuple[int,
             if same or flat[i] @ flat[j] >= alike: found.append((i, j, same))
     return found
 
-# %% ../nbs/03_datablocks.ipynb #070ac775
+# %% ../nbs/03_datablocks.ipynb #f38b0908
 def _file_and_label(ds, i: int) -> tuple[Path, tuple]:
     "The file of item `i` and its labels before they become numbers; an empty tuple if the target is no category"
     item = getattr(ds.items, 'iloc', ds.items)[i]
@@ -291,7 +291,7 @@ def _collect(dls) -> tuple[list[_Picture], list[Finding]]:
     return pictures, [Finding('error', 'unlabelled', f"items that get no label: {len(unlabelled)}; the first: {unlabelled[0][1]}",
                               tuple(u[0] for u in unlabelled), 'rename the files, leave them out, or change get_y')]
 
-# %% ../nbs/03_datablocks.ipynb #705ad504
+# %% ../nbs/03_datablocks.ipynb #84f54735
 def _check_files(pictures: list[_Picture], input_size: int | None) -> list[Finding]:
     found = []
     if bad := [p for p in pictures if p.error]:
@@ -324,7 +324,7 @@ def _check_labels(counts: dict[str, tuple[int, int]], n_files: tuple[int, int], 
                              'judge by the error per label; collect more of the rare ones, or weight or repeat them'))
     return found
 
-# %% ../nbs/03_datablocks.ipynb #d91b6184
+# %% ../nbs/03_datablocks.ipynb #d38f4261
 def _check_twins(pictures: list[_Picture], bits: int, alike: float) -> list[Finding]:
     kinds = {'duplicate': [], 'near-duplicate': [], 'two labels': [], 'repeat': []}
     for i, j, same in _twins(pictures, bits, alike):
@@ -361,7 +361,7 @@ def _check_values(dls, pictures: list[_Picture]) -> tuple[list[Finding], int | N
     return [Finding('warning', 'not normalised', f'values run from {low:.3g} to {high:.3g}, mean {mean:.3g}, standard deviation {std:.3g}', ('train',),
                     'end batch_tfms with Normalize.from_stats(...), once; vision_learner adds it by itself')], size
 
-# %% ../nbs/03_datablocks.ipynb #bfe2fc31
+# %% ../nbs/03_datablocks.ipynb #b8e89e6d
 def check(
     dls: DataLoaders, # from a `DataBlock` or `ImageDataLoaders`, whose items lead to picture files
     bits: int = 12, # 0 to 64: pictures whose perceptual hashes differ in no more bits are looked at more closely
@@ -387,7 +387,7 @@ def check(
     sizes = tuple(tuple(f(p.size[k] for p in good) for k in (0, 1)) for f in (min, max)) if good else None
     return Report(tuple(sorted(found, key=lambda f: order.index(f.severity))), n_files, counts, sizes)
 
-# %% ../nbs/03_datablocks.ipynb #4dab4df5
+# %% ../nbs/03_datablocks.ipynb #1844edf4
 def top_losses(
     learn: Learner, # a trained classifier with one label per picture
     ds_idx: int = 1, # 0 for the training side, 1 for the validation side
@@ -404,7 +404,7 @@ def top_losses(
                               p_label=probs[torch.arange(len(targets)), targets].numpy(), loss=losses.numpy()))
     return table.sort_values('loss', ascending=False, ignore_index=True)
 
-# %% ../nbs/03_datablocks.ipynb #326b6164
+# %% ../nbs/03_datablocks.ipynb #fc216d63
 def precision_at_k(
     hits: Sequence[bool], # in ranked order, the most suspicious first: is it a real error?
     k: int, # how many of them somebody looks at, 1 to len(hits)
@@ -425,7 +425,7 @@ def chance_at_k(
     drawn = hypergeom(n, errors, k)
     return Estimate(errors/n, float(drawn.ppf((1 - level)/2))/k, float(drawn.ppf((1 + level)/2))/k, k)
 
-# %% ../nbs/03_datablocks.ipynb #5714e496
+# %% ../nbs/03_datablocks.ipynb #7588a853
 def apply_choices(
     cleaner, # fastai's `ImageClassifierCleaner`, with choices made for the label and side it shows
     folder: Path, # a copy of the data with one folder per label; no file outside it is touched
