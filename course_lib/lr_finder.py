@@ -8,7 +8,7 @@ Docs: https://course-lib.github.io/course_lib/lr_finder.html.md"""
 __all__ = ['METHODS', 'lr_sweep', 'moving_average', 'minimum', 'steep', 'valley', 'slide', 'log_smooth', 'robust', 'NoSuggestion',
            'LRCurve', 'put_back', 'find_lr', 'one_cycle', 'trial_rates', 'pick_trial']
 
-# %% ../nbs/06_lr_finder.ipynb #6cf7ef13
+# %% ../nbs/06_lr_finder.ipynb #564309f3
 import functools
 import io
 import math
@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from .core import Estimate, mean_ci
 
-# %% ../nbs/06_lr_finder.ipynb #bc3d0502
+# %% ../nbs/06_lr_finder.ipynb #9c688e6a
 def lr_sweep(
     start_lr: float = 1e-7, # first rate, above 0
     end_lr: float = 10., # rate the growth aims at; the last batch is one step short of it, as in fastai
@@ -41,7 +41,7 @@ def lr_sweep(
     if isinstance(num_it, bool) or not isinstance(num_it, int) or num_it < 2: raise ValueError(f"num_it must be a whole number of at least 2, got {num_it!r}")
     return torch.tensor([start_lr*(end_lr/start_lr)**(i/num_it) for i in range(num_it)], dtype=torch.float64)
 
-# %% ../nbs/06_lr_finder.ipynb #0848eb41
+# %% ../nbs/06_lr_finder.ipynb #30cf6195
 def moving_average(
     losses: Tensor | Sequence[float], # raw losses [n]
     beta: float = 0.98, # share of the old average kept at each step, from 0 to below 1
@@ -54,7 +54,7 @@ def moving_average(
         out.append(avg/(1 - beta**t))
     return torch.tensor(out, dtype=torch.float64)
 
-# %% ../nbs/06_lr_finder.ipynb #c38458da
+# %% ../nbs/06_lr_finder.ipynb #a6fb1ebe
 class _Stop:
     "True once the moving average has risen three times its best value above that best, or is not a number"
     def __init__(self, beta: float = 0.98): self.beta, self.avg, self.t, self.best = beta, 0., 0, math.inf
@@ -65,7 +65,7 @@ class _Stop:
         self.best = min(self.best, smooth)
         return not math.isfinite(smooth) or smooth - self.best > 3*abs(self.best)
 
-# %% ../nbs/06_lr_finder.ipynb #48ee20fc
+# %% ../nbs/06_lr_finder.ipynb #17299e4e
 def minimum(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # losses [n], usually the moving average
@@ -73,7 +73,7 @@ def minimum(
     "The rate of the lowest loss, divided by ten (the rule of the first fastai course)"
     return lrs[losses.argmin()].item()/10
 
-# %% ../nbs/06_lr_finder.ipynb #4e49faee
+# %% ../nbs/06_lr_finder.ipynb #3d18563a
 def steep(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # losses [n], usually the moving average
@@ -81,7 +81,7 @@ def steep(
     "The rate where the loss falls fastest per unit of log rate"
     return lrs[((losses[1:] - losses[:-1])/(lrs[1:].log() - lrs[:-1].log())).argmin()].item()
 
-# %% ../nbs/06_lr_finder.ipynb #b085ab67
+# %% ../nbs/06_lr_finder.ipynb #f019e52f
 def valley(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # losses [n], usually the moving average
@@ -95,7 +95,7 @@ def valley(
     third = (best if end else 0)/3
     return float(lrs[end - (best if end else 0) + int(third) + int(third/2)])
 
-# %% ../nbs/06_lr_finder.ipynb #4a9f744c
+# %% ../nbs/06_lr_finder.ipynb #bb1ef819
 def slide(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # losses [n], usually the moving average
@@ -111,7 +111,7 @@ def slide(
         right, left = right - 1, left - 1
     return float(rate)
 
-# %% ../nbs/06_lr_finder.ipynb #0aae05f7
+# %% ../nbs/06_lr_finder.ipynb #aef8ffed
 def log_smooth(
     lrs: Tensor, # rates [n], above 0
     losses: Tensor, # finite losses [n]
@@ -127,7 +127,7 @@ def log_smooth(
     t0, t1 = (w*y).sum(1), (w*d*y).sum(1)
     return (s2*t0 - s1*t1)/(s2*s0 - s1*s1).clamp_min(1e-12)
 
-# %% ../nbs/06_lr_finder.ipynb #82e4a6d8
+# %% ../nbs/06_lr_finder.ipynb #5baec2d8
 def robust(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # raw finite losses [n]
@@ -139,7 +139,7 @@ def robust(
     fine = torch.logspace(math.log10(lrs[0]), math.log10(lrs[-1]), 40*len(lrs), dtype=torch.float64)
     return fine[log_smooth(lrs, y, width, fine).argmin()].item()/2
 
-# %% ../nbs/06_lr_finder.ipynb #f2b1e01b
+# %% ../nbs/06_lr_finder.ipynb #2d50cf02
 @dataclass(frozen=True)
 class NoSuggestion:
     "What `LRCurve.suggest` answers when the curve holds no rate; false in a condition"
@@ -148,7 +148,7 @@ class NoSuggestion:
     def __bool__(self) -> bool: return False
     def __repr__(self) -> str: return f'no suggestion, {self.reason}: {self.detail}'
 
-# %% ../nbs/06_lr_finder.ipynb #d0487c36
+# %% ../nbs/06_lr_finder.ipynb #f11d2810
 _MIN_POINTS = 10
 
 def _trouble(lrs: Tensor, losses: Tensor, asked: int) -> NoSuggestion | None:
@@ -168,7 +168,7 @@ def _trouble(lrs: Tensor, losses: Tensor, asked: int) -> NoSuggestion | None:
     if fall <= needed: return NoSuggestion('flat', f'the loss fell by {fall:.2g} where the noise alone gives {needed:.2g}; raise end_lr or num_it, or check that the model can learn')
     return None
 
-# %% ../nbs/06_lr_finder.ipynb #ecd2bf5d
+# %% ../nbs/06_lr_finder.ipynb #39d1d670
 METHODS = ('robust', 'trials', 'valley', 'slide', 'steep', 'minimum')
 _RULES = {'valley': valley, 'slide': slide, 'steep': steep, 'minimum': minimum}
 
@@ -278,7 +278,7 @@ class LRCurve:
     def __repr__(self) -> str:
         return f'LRCurve({len(self.lrs)} of {self.num_it} rates, {len(self.runs)} repeat{"s"*(len(self.runs) > 1)}, robust: {_short(self.suggest())})'
 
-# %% ../nbs/06_lr_finder.ipynb #8f436fbf
+# %% ../nbs/06_lr_finder.ipynb #63d9289e
 def _short(x: 'float | NoSuggestion') -> str: return repr(x) if isinstance(x, NoSuggestion) else f'{x:.2g}'
 
 def _cut_smooth(lrs: Tensor, losses: Tensor) -> Tensor:
@@ -288,7 +288,7 @@ def _cut_smooth(lrs: Tensor, losses: Tensor) -> Tensor:
     if n: out[:n] = log_smooth(lrs[:n], losses[:n].clamp_max(losses[:max(n//5, 1)].max()))
     return out
 
-# %% ../nbs/06_lr_finder.ipynb #1cac6117
+# %% ../nbs/06_lr_finder.ipynb #13b3129d
 _MARKS = dict(zip(('robust', 'minimum', 'steep', 'valley', 'slide', 'trials'), 'osD^vP'))
 
 def _plot_curve(curve: LRCurve, ax, methods: Sequence[str]):
@@ -315,7 +315,7 @@ def _plot_curve(curve: LRCurve, ax, methods: Sequence[str]):
     ax.legend(fontsize=8)
     return ax
 
-# %% ../nbs/06_lr_finder.ipynb #7304a06a
+# %% ../nbs/06_lr_finder.ipynb #60a6ec11
 _ATOMS = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, types.BuiltinFunctionType, torch.dtype, torch.device, torch.Size)
 _FOREIGN = ('threading', '_thread', 'logging', 'multiprocessing', 'concurrent', 'asyncio', 'pathlib', 'matplotlib', 'pandas', 'PIL', 'IPython',
             'ipywidgets', 'fastprogress', 'tqdm', 'torch._dynamo', 'torch._inductor', 'torch._C', 'torch.distributed', 'torch.cuda.streams', 'torch.cuda.graphs', 'torch.utils.data._utils')
@@ -327,13 +327,14 @@ def _foreign(obj) -> bool:
     if isinstance(obj, nn.Module): return False
     return any(t.__module__ == f or t.__module__.startswith(f + '.') for f in _FOREIGN) or (t.__module__ == 'torch.utils.data.dataloader' and t.__name__.endswith('Iter'))
 
-# %% ../nbs/06_lr_finder.ipynb #8c5d7dc2
+# %% ../nbs/06_lr_finder.ipynb #def3ad80
 class _Snapshot:
     "Everything changeable that can be reached from `roots`, written down in memory so that it can be put back"
     def __init__(self, *roots: object, # models, optimizers, schedulers, a Learner: anything
                  loaders: Iterable[object] = ()): # of these only the sampling is kept, not the data
         self._seen, self._undo, self._rngs, self._leaves, self.nbytes = {}, [], [], [], 0
-        todo, later = list(roots), list(loaders)
+        self._loaders = list(loaders)
+        todo, later = list(roots), list(self._loaders)
         while todo or later:
             light = not todo  # all that is kept in full goes first
             obj = later.pop() if light else todo.pop()
@@ -405,9 +406,11 @@ class _Snapshot:
         self._rngs.append(functools.partial(put, state))
         return ()
 
-    def drop_grads(self) -> None:
-        "Set aside the gradients there are, so that the search neither adds to them nor has to copy them"
+    def clear(self) -> None:
+        "Set aside gradients, which need no copy then, and running worker processes, which have random numbers of their own"
         for t in self._leaves: t.grad = None
+        for dl in self._loaders:
+            if getattr(dl, '_iterator', None) is not None: dl._iterator = None
 
     def restore(self, randomness: bool = True) -> None:
         "Put everything back, or all but the random-number generators"
@@ -419,7 +422,7 @@ class _Snapshot:
 def _own_rngs(dataset) -> list:
     return [v for v in getattr(dataset, '__dict__', {}).values() if isinstance(v, _RNGS)]
 
-# %% ../nbs/06_lr_finder.ipynb #221803be
+# %% ../nbs/06_lr_finder.ipynb #731bfe3b
 def _global_rngs() -> Callable[[], None]:
     "Write down python's, numpy's and torch's generators on every device in use; return what puts them back"
     py, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
@@ -443,7 +446,7 @@ def _autocast_state() -> Callable[[], None]:
         while nesting() > depth: torch.autocast_decrement_nesting()
     return put
 
-# %% ../nbs/06_lr_finder.ipynb #6135be8b
+# %% ../nbs/06_lr_finder.ipynb #e9ed635c
 @contextmanager
 def _undisturbed():
     "Hold Ctrl-C back while things are put back, and deliver it afterwards"
@@ -464,15 +467,13 @@ def put_back(
     "Run a block and afterwards, also after an exception or Ctrl-C, put back `things` and all random-number generators, from memory"
     snap, rngs, autocast = _Snapshot(*things, loaders=loaders), _global_rngs(), _autocast_state()
     try:
-        snap.drop_grads()
-        for dl in loaders:
-            if getattr(dl, '_iterator', None) is not None: dl._iterator = None  # persistent workers keep their own random state
+        snap.clear()
         yield snap
     finally:
         with _undisturbed():
             autocast(); snap.restore(); rngs()
 
-# %% ../nbs/06_lr_finder.ipynb #d8f3aa04
+# %% ../nbs/06_lr_finder.ipynb #8f8c9bdf
 def _to(x, device):
     if device is None: return x
     if isinstance(x, Tensor): return x.to(device, non_blocking=True)
@@ -499,7 +500,7 @@ def _checked(loss, attached: bool = True):
     if attached and not loss.requires_grad: raise ValueError("the loss is detached: it has no path to the parameters (no_grad, .item() or .detach() on the way?)")
     return loss
 
-# %% ../nbs/06_lr_finder.ipynb #c4d7c82a
+# %% ../nbs/06_lr_finder.ipynb #e4b01ad8
 class _Loop:
     "A plain training loop: gives each rate one optimizer step and records the loss"
     def __init__(self, model, dl, loss_func, opt, accumulate, amp, device, step, keep):
@@ -535,7 +536,7 @@ class _Loop:
     def _one(self, batches) -> float:
         if self.step is not None:
             loss = self.step(_to(next(batches), self.device))
-            return float(_checked(loss, False) if isinstance(loss, Tensor) else loss)
+            return float(_checked(loss, False).detach() if isinstance(loss, Tensor) else loss)
         self.opt.zero_grad(set_to_none=True)
         total = 0.
         for _ in range(self.accumulate):
@@ -566,7 +567,7 @@ def _filled(cell) -> bool:
     except ValueError: return False
     return True
 
-# %% ../nbs/06_lr_finder.ipynb #2c2a19dd
+# %% ../nbs/06_lr_finder.ipynb #9aa92430
 _WRITERS = {'ProgressCallback', 'ShowGraphCallback', 'CSVLogger', 'SaveModelCallback', 'TensorBoardBaseCallback', 'WandbCallback'}
 
 def _is_learner(obj: object) -> bool:
@@ -604,7 +605,7 @@ class _LearnerLoop:
                 if moms is not None and 'mom' in self.opt.hypers[0]: self.opt.set_hyper('mom', moms[len(losses)])
             def after_loss(self): _checked(self.learn.loss_grad)
             def after_batch(self):
-                losses.append(_mean_over_ranks(float(_checked(self.learn.loss, False))))
+                losses.append(_mean_over_ranks(float(self.learn.loss.detach())))
                 if len(losses) == len(rates) or (stop is not None and stop(losses[-1])): raise CancelFitException()
             def before_validate(self): raise CancelValidException()
 
@@ -613,7 +614,7 @@ class _LearnerLoop:
         with learn.no_logging(), learn.no_mbar(): learn.fit(len(rates)//len(learn.dls.train) + 1, cbs=LRFinder())
         return losses
 
-# %% ../nbs/06_lr_finder.ipynb #b1b6fcd4
+# %% ../nbs/06_lr_finder.ipynb #215ec210
 def _run_trials(loop, rates: Sequence[float], steps: int) -> list[float]:
     "The final loss of a one-cycle run at each rate, all on the same batches from the same start"
     out, last = [], max(int(0.3*steps), 1)  # the last 30% of the losses, averaged
@@ -624,7 +625,7 @@ def _run_trials(loop, rates: Sequence[float], steps: int) -> list[float]:
         out.append(sum(losses[-last:])/last if len(losses) == steps and math.isfinite(losses[-1]) else math.inf)
     return out
 
-# %% ../nbs/06_lr_finder.ipynb #76621797
+# %% ../nbs/06_lr_finder.ipynb #a10760d7
 def find_lr(
     model: nn.Module, # the model to train, or a fastai `Learner`, which brings all the rest
     dl: Iterable | None = None, # loader of (input, ..., target) batches; shorter than `num_it` is cycled
@@ -655,12 +656,12 @@ def find_lr(
     runs, stopped = [], False
     with put_back(*loop.holds(), loaders=loop.loaders()) as snap, loop.batches() as batches:
         for r in range(repeats):
-            if r: snap.restore(randomness=False); snap.drop_grads()
+            if r: snap.restore(randomness=False); snap.clear()
             runs.append(torch.tensor(loop.run(rates.tolist(), batches, _Stop() if stop_div else None), dtype=torch.float64))
             stopped |= len(runs[-1]) < num_it
     return LRCurve(rates[:max(map(len, runs))], tuple(runs), num_it, loop.ratios, stopped, functools.partial(_run_trials, loop))
 
-# %% ../nbs/06_lr_finder.ipynb #e4f57763
+# %% ../nbs/06_lr_finder.ipynb #48753970
 def _check_loop(model, dl, loss_func, opt, accumulate, amp, step) -> torch.optim.Optimizer:
     if not isinstance(model, nn.Module): raise TypeError(f"model must be a torch.nn.Module or a fastai Learner, got {type(model).__name__}")
     if dl is None or isinstance(dl, Iterator) or not hasattr(dl, '__iter__'):
@@ -684,7 +685,7 @@ def _len(dl) -> int | None:
     try: return len(dl)
     except TypeError: return None
 
-# %% ../nbs/06_lr_finder.ipynb #b7563a38
+# %% ../nbs/06_lr_finder.ipynb #d1a79dfe
 def one_cycle(
     lr: float, # the highest rate
     steps: int, # optimizer steps, at least 2

@@ -245,7 +245,7 @@ def test_workers_and_global_order():
         dl = DataLoader(dl.dataset, 8, shuffle=True, num_workers=1, persistent_workers=True)
         opt = torch.optim.Adam(net.parameters())
         train(net, dl, loss_func, opt)
-        if search: find_lr(net, dl, loss_func, opt, num_it=8)
+        if search: find_lr(net, dl, loss_func, opt, num_it=8, repeats=2)
         train(net, dl, loss_func, opt)
         ends.append(flat(net.state_dict()))
     assert ends[0] == ends[1]
