@@ -19,7 +19,10 @@ def net(seed=0, dropout=0.):
     return nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(dropout), nn.Linear(16, 4))
 
 
-class Items(list):
+class Items:
+    def __init__(self, items=()): self.items = list(items)
+    def __len__(self): return len(self.items)
+    def __getitem__(self, i): return self.items[i]
     def new_empty(self): return Items()
 
 
@@ -29,7 +32,7 @@ def learner(model=None, cbs=None, bs=32, loss_func=None, lr=0.1):
     from fastai.losses import CrossEntropyLossFlat
     x, y = data()
     train = Items(zip(x, y))
-    dls = DataLoaders(FastLoader(train, bs=bs, shuffle=False, drop_last=False), FastLoader(train[:32], bs=32))
+    dls = DataLoaders(FastLoader(train, bs=bs, shuffle=False, drop_last=False), FastLoader(Items(zip(x[:32], y[:32])), bs=32))
     learn = Learner(dls, model or net(1), loss_func=loss_func or CrossEntropyLossFlat(), opt_func=SGD, metrics=accuracy, cbs=cbs, lr=lr)
     learn.remove_cbs([cb for cb in learn.cbs if cb.name in ("progress",)])
     return learn
