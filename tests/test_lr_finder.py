@@ -261,6 +261,15 @@ def test_interrupt_while_putting_back_is_held_until_done():
     assert net.weight.equal(old) and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_an_autocast_left_open_is_closed():
+    with pytest.raises(RuntimeError):
+        with put_back():
+            torch.autocast('cpu', torch.bfloat16).__enter__()
+            raise RuntimeError
+    assert not torch.is_autocast_enabled('cpu') and torch.get_autocast_dtype('cpu') == torch.bfloat16
+    assert torch.autocast_increment_nesting() == 1 and torch.autocast_decrement_nesting() == 0
+
+
 def test_replaced_swapped_and_shared_tensors_come_back():
     class Odd(nn.Module):
         def __init__(self):
@@ -320,6 +329,8 @@ def test_repeats_start_alike_and_see_other_batches():
     kwargs = dict(opt=torch.optim.Adam(net.parameters()), num_it=60)
     one, three = find_lr(net, dl, loss_func, **kwargs), find_lr(net, dl, loss_func, repeats=3, **kwargs)
     assert one.runs[0].equal(three.runs[0]) and not three.runs[0][:10].equal(three.runs[1][:10])
+    starts = [r[:10].mean() for r in three.runs]
+    assert max(starts) < 1.5*min(starts)  # from the untrained weights, not from where the last repeat ended
     e = three.suggestions()['robust']
     assert e.n == 3 and e.low < e.value < e.high and e.value == pytest.approx(three.suggest())
     assert math.isinf(one.suggestions()['robust'].high)
