@@ -121,6 +121,7 @@ for k in range(1, int(sys.argv[2]) + 1):
     ts = Dataset.load_from_df(train, Reader(rating_scale=(train.rating.min(), train.rating.max()))).build_full_trainset()
     for name, make in (('Surprise BaselineOnly', lambda: BaselineOnly(verbose=False)), ('Surprise SVD', lambda: SVD(random_state=0)),
                        ('Surprise KNNBaseline (items)', lambda: KNNBaseline(sim_options={'user_based': False, 'name': 'pearson_baseline'}, verbose=False))):
+        if 'KNN' in name and ts.n_items > 5000: continue  # similarities of all pairs of items
         start = time.process_time(); m = make(); m.fit(ts); seconds = time.process_time() - start
         e = [m.predict(u, i).est - r for u, i, r in test.itertuples(index=False)]
         out.setdefault(name, []).append({'rmse': (sum(x*x for x in e)/len(e))**0.5, 'mae': sum(map(abs, e))/len(e), 'seconds': seconds})
