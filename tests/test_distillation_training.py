@@ -100,7 +100,6 @@ def test_an_exception_leaves_the_teacher_as_it_was():
 
 
 def test_export_holds_the_student_alone(tmp_path):
-    import cloudpickle
     from fastai.learner import load_learner
     teacher = nn.Sequential(net(0), nn.Linear(4, 100_000), nn.Linear(100_000, 4))
     learn = learner(cbs=distill(teacher, lambda s, y, t: cwtm_loss(s, y, t)))
