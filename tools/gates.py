@@ -219,7 +219,7 @@ def can_fail(cell):
     for n in ast.walk(python_of(cell.source)):
         if isinstance(n, ast.Assert) and any(isinstance(m, ast.Name) for m in ast.walk(n.test)): return True
         if isinstance(n, ast.With) and any("expect_fail" in ast.unparse(i.context_expr) for i in n.items): return True
-        if isinstance(n, ast.Call) and re.match(r"test_(eq|close|ne|fail|is|shuffled)$", ast.unparse(n.func)): return True
+        if isinstance(n, ast.Call) and re.search(r"(^test_(eq|close|ne|fail|is|shuffled)|\bassert_\w+)$", ast.unparse(n.func)): return True
     return False
 
 

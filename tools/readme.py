@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nbformat
 from nbconvert import MarkdownExporter
+from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -16,14 +17,12 @@ def readme(root: Path) -> tuple[str, dict[str, bytes]]:
     for c in nb.cells:
         if c.cell_type != "code": continue
         if any("image/png" in o.get("data", {}) for o in c.outputs): alts.append(re.search(r"fig-alt: *(.+)", c.source)[1])
+        if "#| echo: false" in c.source: c.outputs = [o for o in c.outputs if o.output_type != "stream"]
         for o in c.outputs: o.get("data", {}).pop("text/plain", None) if len(o.get("data", {})) > 1 else None
-        if re.search(r"^#\| *echo: *false", c.source, re.M): c.metadata["hide_input"] = True
-    exporter = MarkdownExporter()
-    exporter.register_preprocessor("nbconvert.preprocessors.TagRemovePreprocessor", enabled=True)
-    for c in nb.cells:
-        if c.metadata.get("hide_input"): c.metadata["tags"] = ["hide-input"]
-    exporter.config.TagRemovePreprocessor.remove_input_tags = {"hide-input"}
-    exporter = MarkdownExporter(config=exporter.config)
+        if "#| echo: false" in c.source: c.metadata["tags"] = ["hide-input"]
+    nb.metadata["language_info"] = {"name": "python"}
+    remove = {"enabled": True, "remove_input_tags": {"hide-input"}}
+    exporter = MarkdownExporter(config=Config(TagRemovePreprocessor=remove))
     text, resources = exporter.from_notebook_node(nb)
     for (name, _), alt in zip(resources["outputs"].items(), alts):
         text = re.sub(rf"!\[[^\]]*\]\({re.escape(name)}\)", f"![{alt}](nbs/images/{name})", text)
