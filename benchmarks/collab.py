@@ -14,7 +14,6 @@ import datetime
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -189,16 +188,35 @@ def synthetic(n, seed=0):
     return pd.DataFrame({"user": keys//n_items + 7, "item": keys % n_items + 1, "rating": rng.integers(1, 6, n).astype(np.float64)})
 
 
+READ = """
+import sys, json, time, threading
+sys.path.insert(0, sys.argv[2])
+import numpy as np, pandas as pd, torch
+from pathlib import Path
+from course_lib.collab import Ratings
+torch.set_num_threads(1)
+frame = pd.DataFrame({c: np.load(f'{sys.argv[1]}/{c}.npy') for c in ('user', 'item', 'rating')})
+Ratings.from_df(frame[:1000])
+status = lambda name: next(int(x.split()[1])/1024 for x in Path('/proc/self/status').read_text().splitlines() if x.startswith(name))
+before = status('VmRSS')
+Path('/proc/self/clear_refs').write_text('5')  # forget the peak so far
+start = time.perf_counter()
+r = Ratings.from_df(frame)
+seconds = time.perf_counter() - start
+print(json.dumps([seconds, status('VmHWM') - before]))
+"""  # memory is read as Linux gives it
+
+
 def large(ratings, folds, args):
     rows = {}
     for n in (10**5, 10**6, 10**7):
         frame = synthetic(n)
-        Ratings.from_df(frame[:1000])
-        Path("/proc/self/clear_refs").write_text("5") if sys.platform == "linux" else None  # forget the peak so far
-        status = lambda name: next(int(x.split()[1])/1024 for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(name)) if sys.platform == "linux" else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024
-        before, start = status("VmRSS"), time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:  # read in by a fresh process, so that memory freed before does not hide what is needed
+            for c in frame: np.save(f"{folder}/{c}.npy", frame[c].to_numpy())
+            done = subprocess.run([sys.executable, "-c", READ, folder, str(Path(__file__).resolve().parent.parent)], capture_output=True, text=True)
+        if done.returncode: raise SystemExit(done.stderr)
+        seconds, peak = json.loads(done.stdout.splitlines()[-1])
         r = Ratings.from_df(frame)
-        seconds, peak = time.perf_counter() - start, status("VmHWM") - before
         del frame
         start, batches = time.perf_counter(), 0
         for _ in r.loaders(64, device="cpu").train: batches += 1
