@@ -88,7 +88,7 @@ def _reduce(loss: Tensor, y: Tensor, share: Tensor | None, weight: Tensor | None
     if reduction == 'none': return loss
     if reduction == 'sum': return loss.sum()
     counts = share if weight is None else weight[y] if share is None else weight[y]*share
-    return loss.sum()/(loss.numel() if counts is None else counts.sum())
+    return loss.mean() if counts is None else loss.sum()/counts.sum()
 
 # %% ../nbs/05_losses.ipynb #be31fb82
 def _check_reduction(reduction: str, allowed: tuple[str, ...] = ('mean', 'sum', 'none')) -> None:
