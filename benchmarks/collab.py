@@ -256,7 +256,7 @@ def write(store):
         if part in store: text += [f"## {TITLES[part]}", "", f"{store[part]['data']}; `{store[part]['command']}`, {store[part]['date']}.", "", table(store[part]["rows"]), ""]
     (RESULTS/"collab.md").write_text("\n".join(text))
     with open(RESULTS/"collab.csv", "w", newline="") as f:
-        out = csv.writer(f)
+        out = csv.writer(f, lineterminator="\n")
         out.writerow(["part", "data", "what", "run", "measure", "value"])
         for part, s in store.items():
             for name, runs in s["rows"].items():

@@ -9,7 +9,7 @@ __all__ = ['Embedding', 'sigmoid_range', 'Ratings', 'Batches', 'Loaders', 'top_k
            'Epoch', 'fit', 'DotProductBias', 'emb_sz_rule', 'CollabNN', 'ALS', 'BayesianMF', 'TimeResiduals', 'rmse',
            'mae', 'hit_rate', 'recall', 'ndcg', 'coverage', 'evaluate', 'EASE', 'ImplicitALS', 'save', 'load']
 
-# %% ../nbs/09_collab.ipynb #481f5991
+# %% ../nbs/09_collab.ipynb #c2ac7a21
 import json
 import math
 import time
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from .core import default_device
 
-# %% ../nbs/09_collab.ipynb #fcaffa63
+# %% ../nbs/09_collab.ipynb #c099760a
 class Embedding(nn.Module):
     "A table of trainable rows, looked up by number: what `nn.Embedding` is, in three lines"
     def __init__(self,
@@ -50,7 +50,7 @@ def sigmoid_range(
     "Squash into an open interval"
     return torch.sigmoid(x)*(high - low) + low
 
-# %% ../nbs/09_collab.ipynb #780beb38
+# %% ../nbs/09_collab.ipynb #e48a26fd
 class _Ids(Sequence):
     "The ids of users or items in order: `ids[code]` is an id, `ids.code(id)` its row, -1 where it is unknown"
     def __init__(self, values): self.values, self._index = values, None
@@ -87,7 +87,7 @@ def _factorize(values, name: str) -> tuple[np.ndarray, _Ids]:
     order = np.empty(len(ids), np.int32); order[[index[v] for v in ids]] = np.arange(len(ids))
     return order[codes], _Ids(ids)
 
-# %% ../nbs/09_collab.ipynb #579c0aa8
+# %% ../nbs/09_collab.ipynb #5a432686
 @dataclass(repr=False)
 class Ratings:
     "Who rated what how: one row a rating, users and items as row numbers into `users` and `items`"
@@ -204,7 +204,7 @@ class Ratings:
         device = torch.device(device or default_device())
         return Loaders(Batches(self, bs, True, device, seed), None if valid is None else Batches(valid, max(bs, 8192), False, device, seed))
 
-# %% ../nbs/09_collab.ipynb #df665470
+# %% ../nbs/09_collab.ipynb #7dc748fb
 def _keys(r: Ratings) -> np.ndarray: return r.user.numpy().astype(np.int64)*r.n_items + r.item.numpy()
 
 def _column(values) -> np.ndarray:
@@ -239,7 +239,7 @@ def _build(user, item, rating, time=None, users=None, items=None) -> Ratings:
         if not out.time.isfinite().all(): raise ValueError("time holds missing values")
     return out
 
-# %% ../nbs/09_collab.ipynb #b02f0520
+# %% ../nbs/09_collab.ipynb #f4296be7
 def _read_columns(path: Path) -> tuple[np.ndarray, ...]:
     import pandas as pd
     return tuple(pd.read_csv(path, sep='\t', header=None)[c].to_numpy() for c in range(4))
@@ -279,7 +279,7 @@ def _movielens_csv(path: Path) -> Ratings:
     when = r.timestamp.to_numpy() if 'timestamp' in r else None
     return replace(_build(r.userId.to_numpy(), r.movieId.to_numpy(), r.rating.to_numpy(), when, None, items), item_features=item_features, titles=titles, folder=path)
 
-# %% ../nbs/09_collab.ipynb #d5f85db0
+# %% ../nbs/09_collab.ipynb #26d0b6ea
 class Batches:
     "Batches of (pairs [B, 2], ratings [B]) that live on one device; each pass over a shuffled one is a new order"
     def __init__(self,
@@ -309,7 +309,7 @@ class Loaders:
     train: Batches # shuffled
     valid: Batches | None = None # in order
 
-# %% ../nbs/09_collab.ipynb #3a704633
+# %% ../nbs/09_collab.ipynb #09679424
 def _best_rows(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     "Exact top `k` of each row of `scores` [B, N]; of equal scores the smaller column comes first"
     B, N = scores.shape
@@ -350,7 +350,7 @@ def top_k(
         best, rows = v.gather(1, order), r.gather(1, order)
     return best, rows
 
-# %% ../nbs/09_collab.ipynb #e4b4c73b
+# %% ../nbs/09_collab.ipynb #26b79435
 @dataclass
 class NewUser:
     "A user who was not there in training, from the ratings given to `fold_in`"
@@ -489,7 +489,7 @@ class Recommender:
         return {'prediction': self._predict(torch.tensor([u]), torch.tensor([i]))[0].item(),
                 'because': [(seen.items[int(items[j])], values[j].item(), change[j].item()) for j in order]}
 
-# %% ../nbs/09_collab.ipynb #a0f4ccb8
+# %% ../nbs/09_collab.ipynb #cff38875
 class _Net(nn.Module, Recommender):
     "A model with one vector a user and one an item, trained by gradient descent"
     y_range: tuple[float, float] | None
@@ -579,7 +579,7 @@ class DotProduct(_Net):
     def _vectors(self, x, side): return (self.user_factors if side == 'user' else self.item_factors)(x)
     def _rate(self, u, i): return self._squash((u*i).sum(-1))
 
-# %% ../nbs/09_collab.ipynb #3f4ae281
+# %% ../nbs/09_collab.ipynb #17488d86
 @dataclass
 class Epoch:
     "What one pass over the training ratings gave"
@@ -594,20 +594,24 @@ class _AdamW:
         self.params = [p for p in model.parameters() if p.requires_grad]
         self.w = torch.cat([p.detach().reshape(-1) for p in self.params])
         for p, part in zip(self.params, self._parts(self.w)): p.data = part
-        rate = [0. if p.ndim == 0 else wd/5 if 'bias' in n else wd for n, p in model.named_parameters() if p.requires_grad]  # the mean is not pulled to zero, biases are less
-        self.decay = torch.cat([torch.full((p.numel(),), r, device=self.w.device) for p, r in zip(self.params, rate)])
-        self.m, self.v, self.power1, self.power2 = torch.zeros_like(self.w), torch.zeros_like(self.w), 1., 1.
+        self.rates = [0. if p.ndim == 0 else wd/5 if 'bias' in n else wd for n, p in model.named_parameters() if p.requires_grad]  # the mean is not pulled to zero, biases are less
+        self.m, self.v, self.g, self.root = (torch.zeros_like(self.w) for _ in range(4))
+        self.power1, self.power2 = 1., 1.
 
     def _parts(self, flat): return [x.view_as(p) for x, p in zip(flat.split([p.numel() for p in self.params]), self.params)]
 
     @torch.no_grad()
     def step(self, loss: Tensor, lr: float, beta1: float, beta2: float = 0.99, eps: float = 1e-5) -> None:
-        g = torch.cat([g.reshape(-1) for g in torch.autograd.grad(loss, self.params)])
+        grads = torch.autograd.grad(loss, self.params)
+        torch.cat([g.reshape(-1) for g in grads], out=self.g)
         self.power1, self.power2 = self.power1*beta1, self.power2*beta2
-        self.m.lerp_(g, 1 - beta1)
-        self.v.lerp_(g.square_(), 1 - beta2)
-        self.w.addcmul_(self.w, self.decay, value=-lr)
-        self.w.addcdiv_(self.m, (self.v/(1 - self.power2)).sqrt_().add_(eps), value=-lr/(1 - self.power1))
+        size = (1 - self.power2)**0.5  # the correction of v, taken out of the root
+        self.m.lerp_(self.g, 1 - beta1)
+        self.v.mul_(beta2).addcmul_(self.g, self.g, value=1 - beta2)
+        for p, rate in zip(self.params, self.rates):
+            if rate: p.mul_(1 - lr*rate)
+        torch.sqrt(self.v, out=self.root).add_(eps*size)
+        self.w.addcdiv_(self.m, self.root, value=-lr*size/(1 - self.power1))
 
     def release(self) -> None:
         for p in self.params: p.data = p.data.clone()
@@ -664,7 +668,7 @@ def _mse(model: nn.Module, batches: Batches) -> float:
     model.train()
     return total/len(batches.y)
 
-# %% ../nbs/09_collab.ipynb #28931be1
+# %% ../nbs/09_collab.ipynb #2b837361
 class DotProductBias(_Net):
     "Dot product plus a bias for the user and one for the item (Koren, Bell and Volinsky 2009, eq. 4), squashed into `y_range`"
     def __init__(self,
@@ -705,7 +709,7 @@ class DotProductBias(_Net):
     def _rate(self, u, i): return self._squash((u[..., :-1]*i[..., :-1]).sum(-1) + u[..., -1] + i[..., -1] + self.mean)
     def _item_vectors(self): return self.item_factors.weight.detach()
 
-# %% ../nbs/09_collab.ipynb #75b5df26
+# %% ../nbs/09_collab.ipynb #05dd7f05
 def emb_sz_rule(
     n: int, # number of different values
 ) -> int: # numbers a row, at most 600
@@ -732,7 +736,7 @@ class CollabNN(_Net):
     def _vectors(self, x, side): return (self.user_factors if side == 'user' else self.item_factors)(x)
     def _rate(self, u, i): return self._squash(self.layers(torch.cat([u, i], -1))[..., 0])
 
-# %% ../nbs/09_collab.ipynb #902a72cd
+# %% ../nbs/09_collab.ipynb #7b52a0bd
 def _blocks(index: Tensor, n: int, width: int) -> list[tuple[Tensor, Tensor]]:
     "For each of `n` rows the positions of its ratings, in padded blocks of rows with about equally many: [(rows [G], positions [G, L])]"
     N, index = len(index), index.long()
@@ -758,7 +762,7 @@ def _normal(blocks, Z: Tensor, other: Tensor, target: Tensor, weight: Tensor) ->
 
 def _pad(x: Tensor, value=0) -> Tensor: return torch.cat([x, x.new_full((1,), value)])
 
-# %% ../nbs/09_collab.ipynb #52e2d094
+# %% ../nbs/09_collab.ipynb #9a8da50d
 class ALS(Recommender):
     "Alternating least squares with biases (Zhou et al. 2008; biases as Koren, Bell and Volinsky 2009): every step is a ridge regression in closed form"
     def __init__(self,
@@ -842,7 +846,7 @@ class ALS(Recommender):
     def _tensors(self): return {'mean': self.mean, 'U': self.U, 'V': self.V}
     def _set_tensors(self, t): self.mean, self.U, self.V, self._variances = t['mean'], t['U'], t['V'], None
 
-# %% ../nbs/09_collab.ipynb #29811270
+# %% ../nbs/09_collab.ipynb #f8144db5
 class _Side:
     "Side information of users or items as its left singular vectors: a regression on thousands of columns then costs one number a direction"
     def __init__(self, features: Tensor):
@@ -866,7 +870,7 @@ def _standard(x: Tensor) -> Tensor:
     x = x - x.mean(0)
     return x/x.square().sum(1).mean().sqrt().clamp(min=1e-6)
 
-# %% ../nbs/09_collab.ipynb #d384879f
+# %% ../nbs/09_collab.ipynb #51375a34
 class BayesianMF(Recommender):
     """Bayesian matrix factorization by Gibbs sampling (Salakhutdinov and Mnih 2008), with side information as in Macau
     (Simm et al. 2017, eq. 4): features, and which items a user (users an item) has in the training part. Noise differs by user and item."""
@@ -1014,7 +1018,7 @@ class BayesianMF(Recommender):
     def _set_tensors(self, t):
         for n in self._names: setattr(self, n, t[n])
 
-# %% ../nbs/09_collab.ipynb #d711f96d
+# %% ../nbs/09_collab.ipynb #4a2da8a6
 class TimeResiduals(Recommender):
     """What a fitted model leaves over, predicted from the same user's ratings near in time: a Gaussian process on each user's time line
     (Rasmussen and Williams 2006, eq. 2.25), its scales weighed by leave-one-out error (eq. 5.12). Uses ratings of the same sitting."""
@@ -1099,7 +1103,7 @@ class TimeResiduals(Recommender):
         self.base._set_tensors({n.removeprefix('base.'): v for n, v in t.items() if n.startswith('base.')})
         self._arrange()
 
-# %% ../nbs/09_collab.ipynb #b2d909d0
+# %% ../nbs/09_collab.ipynb #532abcad
 def rmse(
     predicted: Tensor, # [N]
     actual: Tensor, # [N]
@@ -1143,7 +1147,7 @@ def coverage(
     "Share of the catalogue that was shown to anyone"
     return len(shown.unique())/n_items
 
-# %% ../nbs/09_collab.ipynb #7230207f
+# %% ../nbs/09_collab.ipynb #7ed784d5
 @torch.no_grad()
 def evaluate(
     model: Recommender, # fitted
@@ -1202,7 +1206,7 @@ def _draw_unrated(user: int, n: int, negatives: int, known: np.ndarray, gen: tor
     free = torch.ones(n); free[mine] = 0
     return torch.multinomial(free, negatives, generator=gen)
 
-# %% ../nbs/09_collab.ipynb #c98a50eb
+# %% ../nbs/09_collab.ipynb #b8f63044
 class EASE(Recommender):
     "Embarrassingly shallow autoencoder (Steck 2019, eq. 8): each item's score is a linear sum of what else the user has, in closed form"
     predicts_ratings = False
@@ -1305,7 +1309,7 @@ class ImplicitALS(Recommender):
     def _tensors(self): return {'U': self.U, 'V': self.V}
     def _set_tensors(self, t): self.U, self.V = t['U'], t['V']
 
-# %% ../nbs/09_collab.ipynb #f5fcdf30
+# %% ../nbs/09_collab.ipynb #4b0eb18a
 def _kinds() -> dict: return {c.__name__: c for c in (DotProduct, DotProductBias, CollabNN, ALS, EASE, ImplicitALS, BayesianMF, TimeResiduals)}
 
 def save(
