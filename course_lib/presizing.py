@@ -9,10 +9,10 @@ __all__ = ['psnr', 'detail', 'ssim', 'presize', 'rotate_map', 'zoom_map', 'apply
            'draw_map', 'lighting_table', 'FastImage', 'FastPresize', 'BatchPresize', 'PresizeDL', 'FastImageBlock',
            'augment_apart', 'PathQuality', 'compare']
 
-# %% ../nbs/04_presizing.ipynb #fb28e0e1
+# %% ../nbs/04_presizing.ipynb #c04a0cd8
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -33,7 +33,7 @@ from torchvision import tv_tensors
 
 from .core import default_device
 
-# %% ../nbs/04_presizing.ipynb #1a81ffe6
+# %% ../nbs/04_presizing.ipynb #1d1a6168
 def psnr(
     image: Tensor, # any shape, values 0 to 255
     ideal: Tensor, # same shape
@@ -45,7 +45,7 @@ def psnr(
     mse = (error if where is None else error[..., where]).mean().item()
     return math.inf if mse == 0 else 10*math.log10(255**2/mse)
 
-# %% ../nbs/04_presizing.ipynb #7604a288
+# %% ../nbs/04_presizing.ipynb #1efb6c9d
 def detail(
     image: Tensor, # [3, H, W], values 0 to 255
     ideal: Tensor, # same shape
@@ -57,7 +57,7 @@ def detail(
     energy = lambda x: torch.fft.fft2(x.double().mean(0)*window).abs().square()[fine].sum().item()
     return energy(image)/energy(ideal)
 
-# %% ../nbs/04_presizing.ipynb #be6bfc48
+# %% ../nbs/04_presizing.ipynb #4fe8adf1
 def ssim(
     image: Tensor, # [C, H, W], values 0 to 255, at least 11 pixels a side
     ideal: Tensor, # same shape
@@ -72,7 +72,7 @@ def ssim(
     c1, c2 = (0.01*255)**2, (0.03*255)**2
     return ((2*mx*my + c1)*(2*cov + c2)/((mx*mx + my*my + c1)*(vx + vy + c2))).mean().item()
 
-# %% ../nbs/04_presizing.ipynb #33faba4b
+# %% ../nbs/04_presizing.ipynb #7fb88536
 def _pair(size, name: str = 'size') -> tuple[int, int]:
     "(h, w) from a number or a pair"
     h, w = (size, size) if isinstance(size, int) else tuple(size)
@@ -86,7 +86,7 @@ def _default_presize(size, presize) -> tuple[int, int]:
     if ph < h or pw < w: raise ValueError(f"presize must not be smaller than size, got presize {presize!r} for size {size!r}; about twice the size is usual")
     return ph, pw
 
-# %% ../nbs/04_presizing.ipynb #a7470be8
+# %% ../nbs/04_presizing.ipynb #db74e598
 def _check(min_scale, max_rotate, min_zoom, max_zoom, max_lighting, max_warp, p_affine, p_lighting) -> None:
     for name, v, low, high, mend in [
             ('min_scale', min_scale, 0, 1, 'the smallest share of the area to crop, such as 0.75'), ('max_rotate', max_rotate, 0, 180, 'degrees'),
@@ -98,7 +98,7 @@ def _check(min_scale, max_rotate, min_zoom, max_zoom, max_lighting, max_warp, p_
     if max_warp >= 0.5: raise ValueError(f"max_warp must be below 0.5, where the picture tips over its horizon, got {max_warp!r}; try 0.2")
     if not 0 < min_zoom <= max_zoom: raise ValueError(f"zooms must satisfy 0 < min_zoom <= max_zoom, got {min_zoom!r} and {max_zoom!r}")
 
-# %% ../nbs/04_presizing.ipynb #f52cafe3
+# %% ../nbs/04_presizing.ipynb #1478f394
 def presize(
     size: int | tuple[int, int], # what the model sees, pixels: one number or (height, width)
     presize: int | tuple[int, int] | None = None, # what each item is resized to, not smaller; by default 460/224 of `size`
@@ -118,7 +118,7 @@ def presize(
     return [Resize(big)], aug_transforms(size=_pair(size), min_scale=min_scale, do_flip=do_flip, max_rotate=max_rotate, min_zoom=min_zoom,
         max_zoom=max_zoom, max_lighting=max_lighting, max_warp=max_warp, p_affine=p_affine, p_lighting=p_lighting)
 
-# %% ../nbs/04_presizing.ipynb #b900e8f1
+# %% ../nbs/04_presizing.ipynb #1269dbb9
 def rotate_map(
     angle: float, # degrees, clockwise as seen
     aspect: float = 1., # width over height
@@ -143,7 +143,7 @@ def apply_map(
     q = np.asarray(points, dtype=float) @ matrix[:, :2].T + matrix[:, 2]
     return q[:, :2]/q[:, 2:]
 
-# %% ../nbs/04_presizing.ipynb #176a5a02
+# %% ../nbs/04_presizing.ipynb #90325e31
 def warp_map(
     x: float, # tilt sideways, -0.5 to 0.5
     y: float, # tilt up and down, -0.5 to 0.5
@@ -157,7 +157,7 @@ def warp_map(
         right += [p, q]
     return np.append(np.linalg.solve(np.array(rows), np.array(right)), 1).reshape(3, 3)
 
-# %% ../nbs/04_presizing.ipynb #d5f81709
+# %% ../nbs/04_presizing.ipynb #32d90817
 @dataclass(frozen=True)
 class Draw:
     "What was drawn for one picture; without arguments, nothing is changed"
@@ -183,7 +183,7 @@ class Draw:
         return [('warp', warp_map(self.warp_x, self.warp_y)), ('flip', np.diag([-1. if self.flip else 1., 1., 1.])), ('rotate', rotate_map(self.angle, aspect)),
                 ('zoom', zoom_map(1/self.zoom, self.zoom_x, self.zoom_y)), ('crop', zoom_map(self.crop, self.crop_x, self.crop_y))]
 
-# %% ../nbs/04_presizing.ipynb #258d2da9
+# %% ../nbs/04_presizing.ipynb #c119f7f4
 _UNIFORMS = 20
 
 def random_draw(
@@ -209,7 +209,7 @@ def random_draw(
         brightness=between(16, 0.5*(1 - max_lighting), 0.5*(1 + max_lighting)) if u[17] < p_lighting else 0.5,
         contrast=math.exp(between(18, -light, light)) if u[19] < p_lighting else 1.)
 
-# %% ../nbs/04_presizing.ipynb #ae86323e
+# %% ../nbs/04_presizing.ipynb #6a8f9500
 def _box(source: tuple[int, int], size: tuple[int, int], x: float, y: float) -> tuple[float, float, float, float]:
     "The largest box with the shape of `size` (w, h) in `source` (w, h): left, top, width, height"
     (sw, sh), (w, h) = source, size
@@ -227,7 +227,7 @@ def _clamp(matrix, source, size):
     shift = np.clip(centre, half, np.maximum(source - half, half)) - share*centre
     return np.array([[share, 0, shift[0]], [0, share, shift[1]], [0, 0, 1]]) @ matrix
 
-# %% ../nbs/04_presizing.ipynb #578f6039
+# %% ../nbs/04_presizing.ipynb #64f2ab3d
 def draw_map(
     draw: Draw, # what was drawn
     source: tuple[int, int], # (width, height) of the photograph, pixels
@@ -241,7 +241,7 @@ def draw_map(
     matrix = matrix @ np.array([[2/w, 0, -1], [0, 2/h, -1], [0, 0, 1]])
     return _clamp(matrix, source, size) if clamp else matrix
 
-# %% ../nbs/04_presizing.ipynb #938df218
+# %% ../nbs/04_presizing.ipynb #631e4e8e
 @lru_cache(maxsize=8)
 def _centres(size: tuple[int, int]) -> Tensor:
     w, h = size
@@ -256,7 +256,7 @@ def _places(maps: Tensor, size: tuple[int, int]) -> Tensor:
     torch.mul(x, z, out=places[..., 0]); torch.mul(y, z, out=places[..., 1])
     return places.view(len(maps), size[1], size[0], 2)
 
-# %% ../nbs/04_presizing.ipynb #1292bfa1
+# %% ../nbs/04_presizing.ipynb #6e240a8c
 def _offsets(shrink: float) -> list[tuple[float, float]]:
     "The places within a new pixel that are looked at, from its centre, for a map that shrinks by `shrink`"
     if shrink <= 1: return [(0., 0.)]
@@ -277,7 +277,7 @@ def _resample(x: Tensor, maps: Tensor, size: tuple[int, int], offsets, mode: str
 
 def _unit(w: float, h: float) -> np.ndarray: return np.array([[2/w, 0, -1], [0, 2/h, -1], [0, 0, 1]])
 
-# %% ../nbs/04_presizing.ipynb #72225ded
+# %% ../nbs/04_presizing.ipynb #d0d8365c
 def _shrink(matrix: np.ndarray, size: tuple[int, int]) -> float:
     "How many old pixels one new pixel is wide: the root of the ratio of areas"
     (x0, y0), (x1, y1), (x2, y2), (x3, y3) = _corners(matrix, size).tolist()
@@ -296,7 +296,7 @@ def _resample_one(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int],
     matrix = _unit(right - left, bottom - top) @ np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]]) @ matrix
     return _resample(part, torch.from_numpy(matrix)[None].float(), size, offsets, mode)[0]
 
-# %% ../nbs/04_presizing.ipynb #757fbb49
+# %% ../nbs/04_presizing.ipynb #48ea123e
 def _ideal(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> Tensor:
     "The supersampled reference: at least 4 × 4 places a pixel, bicubic, float64, averaged"
     x = torch.from_numpy(np.array(pixels)).permute(2, 0, 1).double()[None]
@@ -305,7 +305,7 @@ def _ideal(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> Ten
     full = torch.from_numpy(_unit(x.shape[3], x.shape[2]) @ matrix)[None]
     return _resample(x, full, size, [(dx, dy) for dy in at for dx in at], 'bicubic')[0]
 
-# %% ../nbs/04_presizing.ipynb #bf002351
+# %% ../nbs/04_presizing.ipynb #d7a45674
 def _shrink_part(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     "Bring the part that is needed to where the map shrinks by 2, antialiased on bytes; the pixels and the new map"
     left, top, right, bottom = _window(matrix, size, pixels.shape[1], pixels.shape[0], 8)
@@ -323,7 +323,7 @@ def _sample(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> Te
     else: offsets = _offsets(shrink)
     return _resample_one(pixels, matrix, size, offsets).add_(0.5).byte()
 
-# %% ../nbs/04_presizing.ipynb #890c34f8
+# %% ../nbs/04_presizing.ipynb #0f7959b2
 def lighting_table(
     brightness: float = 0.5, # 0.5: unchanged; between 0 and 1
     contrast: float = 1., # 1: unchanged; above 0
@@ -333,7 +333,7 @@ def lighting_table(
     logit = contrast*(np.log(p/(1 - p)) + math.log(brightness/(1 - brightness)))
     return np.round(255/(1 + np.exp(-logit))).astype(np.uint8)
 
-# %% ../nbs/04_presizing.ipynb #ac9353f1
+# %% ../nbs/04_presizing.ipynb #32c463a3
 def _open(file: str | Path | bytes) -> Image.Image:
     "A Pillow image with its header read and not yet decoded; `name` is what errors call it"
     name = f'{len(file)} bytes' if isinstance(file, bytes) else str(file)
@@ -349,7 +349,7 @@ def _open(file: str | Path | bytes) -> Image.Image:
     im.course_name, im.course_turned = name, turned if turned in range(1, 9) else 1
     return im
 
-# %% ../nbs/04_presizing.ipynb #3b88bc15
+# %% ../nbs/04_presizing.ipynb #04efbb62
 def _rgb(im: Image.Image, name: str) -> Image.Image:
     "Any mode to RGB: deep pictures scaled, transparency laid on white"
     if im.mode == 'RGB' and 'transparency' not in im.info: return im
@@ -379,7 +379,7 @@ def _decode(im: Image.Image, cover: tuple[int, int] | None = None) -> tuple[Imag
     if turned != 1: im = ImageOps.exif_transpose(im)
     return _rgb(im, name), factor
 
-# %% ../nbs/04_presizing.ipynb #9588f3cd
+# %% ../nbs/04_presizing.ipynb #7667753a
 class FastImage(PILImage):
     "A fastai image that is decoded when its pixels are first needed; `FastImageBlock` makes them"
     file = None # where the pixels still are: a path or bytes; None once they are decoded
@@ -401,7 +401,8 @@ class FastImage(PILImage):
         opened, self._opened = self._opened or _open(self.file), None
         return opened
 
-    def load(self):
+    def load(self) -> object: # Pillow's pixel access
+        "Decode the whole picture, if that has not happened; Pillow calls this before anything that needs pixels"
         if self.file is not None:
             self.im = _decode(self._take())[0].im
             self.file = None
@@ -415,7 +416,7 @@ class FastImage(PILImage):
         img, factor = _decode(self._take(), cover)
         return np.asarray(img), factor
 
-# %% ../nbs/04_presizing.ipynb #c4bdb8d4
+# %% ../nbs/04_presizing.ipynb #952cfaa5
 def _pixels(x, cover: tuple[int, int]) -> tuple[np.ndarray, float, tuple[int, int]]:
     "Bytes [H, W, 3], how many times smaller than the whole they are, and the (w, h) of the whole"
     if isinstance(x, (str, Path, bytes)): x = FastImage.create(x)
@@ -425,7 +426,7 @@ def _pixels(x, cover: tuple[int, int]) -> tuple[np.ndarray, float, tuple[int, in
         raise TypeError(f"a picture tensor must be uint8 [3, H, W] or [1, H, W], got {x.dtype} {tuple(x.shape)}; FastPresize comes before any conversion to float")
     return x.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy(), 1., (x.shape[2], x.shape[1])
 
-# %% ../nbs/04_presizing.ipynb #d905be8a
+# %% ../nbs/04_presizing.ipynb #a08bcfdd
 def _through(pixels: np.ndarray, factor: float, matrix: np.ndarray, size: tuple[int, int], draw: Draw) -> Tensor:
     "Bytes through a map, light included: uint8 [3, h, w]"
     out = _sample(pixels, np.diag([1/factor, 1/factor, 1.]) @ matrix, size)
@@ -440,7 +441,7 @@ def _mask_through(mask: np.ndarray, matrix: np.ndarray, size: tuple[int, int], w
     x, y = [((v + 1)/2*n).long().clamp_(0, n - 1) for v, n in ((x, w), (y, h))]
     return torch.from_numpy(np.array(mask))[y, x]
 
-# %% ../nbs/04_presizing.ipynb #5ec2225e
+# %% ../nbs/04_presizing.ipynb #1d3833a1
 def _item_kind(x) -> str | None:
     if isinstance(x, (PILMask, TensorMask, tv_tensors.Mask)): return 'mask'
     if isinstance(x, (TensorPoint, tv_tensors.KeyPoints)): return 'points'
@@ -461,7 +462,7 @@ def _move_points(p, matrix: np.ndarray, size: tuple[int, int], whole: tuple[int,
         return TensorBBox(torch.from_numpy(np.concatenate([np.min(four, 0), np.max(four, 0)], 1)).float(), img_size=size)
     return TensorPoint(torch.from_numpy(apply_map(inverse, xy)).float().reshape(p.shape), img_size=size)
 
-# %% ../nbs/04_presizing.ipynb #5833ab5f
+# %% ../nbs/04_presizing.ipynb #b3056c93
 class FastPresize(RandTransform):
     "Augment and resize with one interpolation per picture: a fastai item transform, or a callable for torchvision's `v2.Compose`"
     order, split_idx = 1, None
@@ -504,7 +505,7 @@ class FastPresize(RandTransform):
         return random_draw(torch.rand(_UNIFORMS, generator=self.generator, dtype=torch.float64).tolist(), **self.ranges)
 
     def __call__(self,
-        *items, # a picture, or a tuple or dict of one picture and its masks, points and labels
+        *items: object, # a picture, or a tuple or dict of one picture and its masks, points and labels
         split_idx: int | None = None, # 1: validation, nothing is drawn; fastai sets it
         key: int | tuple[int, ...] | None = None, # such as (epoch, index), for draws that do not depend on workers
         draw: Draw | None = None, # use this draw
@@ -539,7 +540,7 @@ class FastPresize(RandTransform):
         still = dict(self.ranges, min_scale=1., do_flip=False, max_rotate=0., min_zoom=1., max_zoom=1., max_lighting=0., max_warp=0.)
         return [FastPresize(self.presize[::-1], self.presize[::-1], **still, generator=self.generator)], [BatchPresize(self)]
 
-# %% ../nbs/04_presizing.ipynb #0fe93417
+# %% ../nbs/04_presizing.ipynb #e49f888e
 class BatchPresize(RandTransform):
     "The warp and the light of a `FastPresize` on a whole batch, each picture with a draw of its own, where the batch is"
     order, split_idx = 30, None
@@ -578,7 +579,7 @@ class BatchPresize(RandTransform):
             return type(p)(torch.stack(moved).to(p.device), img_size=size)
         return p
 
-# %% ../nbs/04_presizing.ipynb #fed2c8e9
+# %% ../nbs/04_presizing.ipynb #895cab51
 class PresizeDL(TfmdDL):
     "A fastai loader that tells `FastPresize` the place of each item, so that draws do not depend on the number of workers"
     def _presizes(self): return [t for t in self.after_item.fs if isinstance(t, FastPresize)]
@@ -590,8 +591,8 @@ class PresizeDL(TfmdDL):
             for t in self._presizes(): t.next_pass()
 
     def create_batches(self,
-        samps, # the indices this process has to do
-    ): # batches, one by one
+        samps: Iterable[int], # the indices this process has to do
+    ) -> Iterator: # batches, one by one
         "Number the items, then as ever"
         try: yield from super().create_batches(self._numbered(samps))
         finally:
@@ -608,7 +609,7 @@ def FastImageBlock() -> TransformBlock: # use it in place of `ImageBlock()`
     "Pictures that are decoded when and as large as needed, from a loader whose draws do not depend on its workers"
     return TransformBlock(type_tfms=FastImage.create, batch_tfms=IntToFloatTensor, dl_type=PresizeDL)
 
-# %% ../nbs/04_presizing.ipynb #3ebd8965
+# %% ../nbs/04_presizing.ipynb #d0c1fa15
 def _apart(pixels: np.ndarray, draw: Draw, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     "The naive chain as float [3, h, w], and where the picture was there all along"
     source = (pixels.shape[1], pixels.shape[0])
@@ -631,7 +632,7 @@ def augment_apart(
     x, _ = _apart(np.asarray(_rgb(img, 'picture')), draw, _pair(size)[::-1])
     return x.round().byte() if (draw.brightness, draw.contrast) == (0.5, 1.) else torch.from_numpy(lighting_table(draw.brightness, draw.contrast)[x.round().byte().numpy()])
 
-# %% ../nbs/04_presizing.ipynb #3370baab
+# %% ../nbs/04_presizing.ipynb #3be88cf1
 def _recipe(pixels: np.ndarray, draw: Draw, size: int, presize: int) -> tuple[Tensor, np.ndarray, Tensor]:
     "fastai's transforms with a fixed draw: float [3, size, size], the exact map to the photograph, and where it did not look outside"
     h, w = pixels.shape[:2]
@@ -651,7 +652,7 @@ def _recipe(pixels: np.ndarray, draw: Draw, size: int, presize: int) -> tuple[Te
     there = (_places(torch.from_numpy(_unit(presize, presize) @ to_big)[None].float(), (size, size))[0].abs() <= 1).all(-1)
     return out, np.array([[side/presize, 0, left], [0, side/presize, top], [0, 0, 1]]) @ to_big, there
 
-# %% ../nbs/04_presizing.ipynb #28a663b9
+# %% ../nbs/04_presizing.ipynb #01bc45b7
 @dataclass(frozen=True)
 class PathQuality:
     "One way to carry out a draw, measured against the ideal of the same map"
