@@ -43,7 +43,7 @@ class NameLabeller:
         if self.pattern.groups != 1:
             raise ValueError(f"pattern needs exactly one group (...) for the label, got {self.pattern.groups} in {pattern!r}")
     def __call__(self,
-        file, # path of a file, as `Path` or `str`
+        file: str | Path, # path of a file
     ) -> str: # what the group matched
         "The label of `file`. Raises `ValueError` naming the file and the pattern where they do not match."
         found = self.pattern.search(Path(file).name)
@@ -107,7 +107,7 @@ def _trace_batch(dl, sample: tuple, split: int, names: list[str]) -> list[dict]:
 # %% ../nbs/03_datablocks.ipynb #03ab5be2
 def trace(
     dblock: DataBlock, # the recipe; it is copied, so its own vocabulary and statistics stay as they are
-    source, # what the recipe's `get_items` takes, such as a folder
+    source: object, # what the recipe's `get_items` takes, such as a folder
     index: int = 0, # which item of that side
     split: int = 0, # 0 for the training side, 1 for the validation side
     bs: int = 64, # batch size for transforms that look at one batch first, such as `Normalize()`
@@ -427,7 +427,7 @@ def chance_at_k(
 
 # %% ../nbs/03_datablocks.ipynb #7588a853
 def apply_choices(
-    cleaner, # fastai's `ImageClassifierCleaner`, with choices made for the label and side it shows
+    cleaner: 'ImageClassifierCleaner', # fastai's, with choices made for the label and side it shows
     folder: Path, # a copy of the data with one folder per label; no file outside it is touched
 ) -> list[tuple[Path, Path | None]]: # (file before, file after) for each change, None after a deletion
     "Delete and move files as chosen. Raises `ValueError` before anything is touched if a file stands outside `folder`, `FileNotFoundError` if it is gone."
