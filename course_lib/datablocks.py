@@ -427,7 +427,7 @@ def chance_at_k(
 
 # %% ../nbs/03_datablocks.ipynb #7588a853
 def apply_choices(
-    cleaner: 'ImageClassifierCleaner', # fastai's, with choices made for the label and side it shows
+    cleaner: object, # fastai's `ImageClassifierCleaner`, with choices made for the label and side it shows
     folder: Path, # a copy of the data with one folder per label; no file outside it is touched
 ) -> list[tuple[Path, Path | None]]: # (file before, file after) for each change, None after a deletion
     "Delete and move files as chosen. Raises `ValueError` before anything is touched if a file stands outside `folder`, `FileNotFoundError` if it is gone."
