@@ -292,7 +292,7 @@ def _window(matrix: np.ndarray, size: tuple[int, int], w: int, h: int, rim: int)
 def _resample_one(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int], offsets, mode: str = 'bilinear') -> Tensor:
     "`pixels` [H, W, C] through a map from new pixels to old pixels: float [C, h, w]; only the part that is needed is touched"
     left, top, right, bottom = _window(matrix, size, pixels.shape[1], pixels.shape[0], 2)
-    part = torch.from_numpy(np.array(pixels[top:bottom, left:right])).permute(2, 0, 1).contiguous().float()[None]
+    part = torch.from_numpy(np.array(pixels[top:bottom, left:right])).permute(2, 0, 1)[None].to(torch.float32, memory_format=torch.contiguous_format)
     matrix = _unit(right - left, bottom - top) @ np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]]) @ matrix
     return _resample(part, torch.from_numpy(matrix)[None].float(), size, offsets, mode)[0]
 
@@ -313,7 +313,7 @@ def _shrink_part(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) 
     w, h = right - left, bottom - top
     new_w, new_h = max(round(w*keep), 1), max(round(h*keep), 1)
     part = torch.from_numpy(np.array(pixels[top:bottom, left:right])).permute(2, 0, 1)[None]
-    part = F.interpolate(part, (new_h, new_w), mode='bicubic', antialias=True)[0].permute(1, 2, 0).contiguous().numpy()
+    part = F.interpolate(part, (new_h, new_w), mode='bicubic', antialias=True)[0].permute(1, 2, 0).numpy()
     return part, np.array([[new_w/w, 0, -left*new_w/w], [0, new_h/h, -top*new_h/h], [0, 0, 1]]) @ matrix
 
 def _sample(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> Tensor:
