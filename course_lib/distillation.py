@@ -104,28 +104,26 @@ def _chunks(x):
     rows = max(1, (1 << (17 if x.device.type == 'cpu' else 23))//x.shape[1])  # half a MB of float32: stays in a core's cache
     return [slice(i, i + rows) for i in range(0, len(x), rows)]
 
-def _softmax_(rows, buf):
-    "Softmax of `rows` into the first rows of `buf`, in the dtype of `buf`"
-    b = buf[:len(rows)]
-    if rows.dtype != buf.dtype: rows = b.copy_(rows)
-    return torch.softmax(rows, 1, out=b)
-
 def _teacher_weight(teacher, target, weigh, acc):
     "The teacher's probability of its own guess ('max') or of the label ('label'), [N, …] in the dtype `acc`"
     if weigh == 'max' and teacher.ndim == 2 and teacher.numel() >= _FUSE and _eager():
-        out, buf = torch.empty(len(teacher), dtype=acc, device=teacher.device), None
-        for s in _chunks(teacher):
-            if buf is None: buf = torch.empty(teacher[s].shape, dtype=acc, device=teacher.device)
-            torch.amax(_softmax_(teacher[s], buf), 1, out=out[s])
+        out = torch.empty(len(teacher), dtype=acc, device=teacher.device)
+        for s in _chunks(teacher): torch.amax(torch.softmax(teacher[s], 1, dtype=acc), 1, out=out[s])
         return out
+    if weigh == 'max': return torch.log_softmax(teacher, 1, dtype=acc).amax(1).exp()
     p = torch.softmax(teacher, 1, dtype=acc)
-    if weigh == 'max': return p.amax(1)
     if target.is_floating_point(): return (p*target.detach().to(acc)).sum(1)
     return p.gather(1, target.clamp(0, p.shape[1] - 1).unsqueeze(1)).squeeze(1)
 
 _FUSE = 1 << 16  # from this many logits on, a pass over memory costs more than a call
 
 # %% ../nbs/08_distillation.ipynb #053be17a
+def _minus_log(at_label, x, index):
+    "`-log(at_label)` for the labels' probabilities `at_label` [N, 1], from the logits where one of them underflows"
+    if len(at_label) == 0 or at_label.amin().item() > 1e-30: return at_label.log().neg_()
+    z = x.to(at_label.dtype)
+    return torch.logsumexp(z, 1, keepdim=True) - z.gather(1, index)
+
 def _rows(x, target, w, gradient):
     "Cross-entropy per row, and `w (softmax(x) - onehot(target))` in one new buffer if `gradient`"
     ce = torch.empty(len(x), 1, dtype=w.dtype, device=x.device)
@@ -136,10 +134,10 @@ def _rows(x, target, w, gradient):
         if buf is None and not direct: buf = torch.empty(z.shape, dtype=w.dtype, device=x.device)
         q = grad[s] if direct else buf[:len(z)]
         if x.dtype != w.dtype: z = q.copy_(z)
-        at_label = z.gather(1, index[s])
-        top = z.amax(1, keepdim=True)
+        at_label, top = z.gather(1, index[s]), None if x.is_cpu else z.amax(1, keepdim=True)
         torch.softmax(z, 1, out=q)
-        torch.sub(top - q.amax(1, keepdim=True).log_(), at_label, out=ce[s])  # the largest probability never underflows
+        if x.is_cpu: ce[s] = _minus_log(q.gather(1, index[s]), x[s], index[s])
+        else: torch.sub(top - q.amax(1, keepdim=True).log_(), at_label, out=ce[s])  # without waiting; the largest probability never underflows
         if gradient:
             q.mul_(w[s]).scatter_add_(1, index[s], -w[s])
             if not direct: grad[s] = q
@@ -169,6 +167,49 @@ class _FusedCWTM(torch.autograd.Function):
         elif grad.device.type != 'cpu' or grad_output != 1: grad.mul_(grad_output)
         return grad, None, None, None
 
+# %% ../nbs/08_distillation.ipynb #f3db4671
+class _InPlaceCWTM(torch.autograd.Function):
+    "`Σ w_s CE_s` on the CPU: the student's softmax becomes the gradient, in its own buffer"
+    @staticmethod
+    def forward(ctx, x, target, w):
+        ctx.save_for_backward(x, target, w)
+        index = target[:, None]
+        ctx.q = q = torch.softmax(x, 1, dtype=w.dtype)
+        return _dot(_minus_log(q.gather(1, index), x, index).squeeze(1), w)
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        x, target, w = ctx.saved_tensors
+        w, q, ctx.q = w*grad_output, ctx.q, None
+        if q is None or torch.is_grad_enabled(): return _weighted_gradient(x, target, w), None, None
+        w = w[:, None]
+        return q.mul_(w).scatter_add_(1, target[:, None], w.neg()).to(x.dtype), None, None
+
+def _dot(ce, w): return torch.dot(ce, w) if len(ce) < 4096 else (ce*w).sum()  # `dot` is quicker, `sum` exacter over many
+
+def _usual(x, target, teacher, confidence, ignore_index):
+    "The loss with default options on the CPU; None if anything is out of the ordinary, which `cwtm_loss` then looks into"
+    if type(x) is not Tensor and type(x) is not nn.Parameter or not x.is_cpu or x.ndim != 2 or not _eager(): return
+    n, c = shape = x.shape
+    given = confidence if teacher is None else teacher
+    if n < 2 or c == 0 or type(target) is not Tensor or type(given) is not Tensor or target.dtype != torch.int64 or target.shape != (n,): return
+    if not x.is_floating_point() or not given.is_floating_point() or given.shape != (shape if confidence is None else (n,)): return
+    acc, large, huge = torch.float64 if x.dtype == torch.float64 else torch.float32, n*c >= _FUSE, n*c >= 8*_FUSE
+    given = given.detach()
+    if confidence is not None: log_w = given.to(acc).log()
+    elif huge: log_w = _teacher_weight(given, target, 'max', acc).log_()
+    else: log_w = torch.log_softmax(given, 1, dtype=acc).amax(1)
+    if ignore_index >= 0 or target.amin().item() < 0:
+        dropped = target == ignore_index
+        log_w, safe = log_w.masked_fill_(dropped, -torch.inf), target.masked_fill(dropped, 0) if large else target
+    else: safe = target
+    w = torch.softmax(log_w, 0)
+    if not math.isfinite(w[0].item()): return  # one sample that is not finite spoils them all
+    if not large: return _dot(_cross_entropy(x.to(acc), target, None, ignore_index, 0.), w)
+    if not 0 <= safe.amin().item() or not safe.amax().item() < c: return
+    if not huge or x.dtype == acc: return _InPlaceCWTM.apply(x, safe, w)
+    return _FusedCWTM.apply(x, safe, w, x.requires_grad and torch.is_grad_enabled())[0]
+
 # %% ../nbs/08_distillation.ipynb #cbffa641
 def cwtm_loss(
     student_logits: Tensor, # [N, C] or [N, C, d1, …], floating point
@@ -186,6 +227,10 @@ def cwtm_loss(
     nonfinite: str = 'raise', # a teacher's row with NaN or inf: 'raise', or 'ignore' that sample
 ) -> Tensor: # a scalar, or [N, …] with 'none'; float32 for half-precision logits
     "Cross-entropy with each sample weighted by the teacher's confidence, CWTM (arXiv 1805.04770, eq. 10). Raises `TypeError` or `ValueError` naming the argument."
+    if (weigh == 'max' and value == 'weighted' and type(normalizer) is str and normalizer == 'batch' and label_smoothing == 0 and weight is None and reduction == 'mean'
+        and nonfinite == 'raise' and (teacher_logits is None) != (confidence is None)):
+        loss = _usual(student_logits, target, teacher_logits, confidence, ignore_index)
+        if loss is not None: return loss
     _check_logits(student_logits, target, teacher_logits)
     if (teacher_logits is None) == (confidence is None): raise ValueError(f"give exactly one of teacher_logits and confidence, got {'neither' if confidence is None else 'both'}")
     _check_choice('weigh', weigh, ('max', 'label'))
@@ -213,7 +258,7 @@ def cwtm_loss(
         return loss
     ce = _cross_entropy(student_logits.to(acc), target, weight, ignore_index, label_smoothing)
     if reduction == 'none': loss = ce*w
-    else: loss = torch.dot(ce, w) if ce.ndim == 1 and len(ce) < 4096 else (ce*w).sum()  # `dot` is quicker, `sum` exacter over many
+    else: loss = _dot(ce, w) if ce.ndim == 1 else (ce*w).sum()
     if value == 'weighted': return loss
     plain = ce.detach().masked_fill(dropped, 0)
     if reduction != 'none': plain = plain.sum()

@@ -11,6 +11,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from course_lib.distillation import CWTMFunction, CWTMLoss, ban_loss, cwtm_loss, dkpp_loss, kd_loss, permute_non_argmax
 
 LARGE = (20, 30_000)  # enough logits for the one-pass path
+MIDDLE = (70, 1000)  # enough for the gradient made in place
 
 
 def batch(n=6, c=5, dtype=torch.float64, seed=0, scale=2., spatial=()):
@@ -35,7 +36,7 @@ def grad(loss, x): return torch.autograd.grad(loss, x)[0]
 
 @pytest.mark.parametrize("weigh", ["max", "label"])
 @pytest.mark.parametrize("value", ["weighted", "plain"])
-@pytest.mark.parametrize("shape", [(6, 5), (33, 100), LARGE])
+@pytest.mark.parametrize("shape", [(6, 5), (33, 100), MIDDLE, LARGE])
 def test_gradient_is_the_papers(weigh, value, shape):
     x, y, t = batch(*shape)
     want, weighted, w = formula(x, y, t, weigh)
@@ -46,7 +47,7 @@ def test_gradient_is_the_papers(weigh, value, shape):
 
 
 @pytest.mark.parametrize("value", ["weighted", "plain"])
-@pytest.mark.parametrize("shape", [(6, 5), LARGE])
+@pytest.mark.parametrize("shape", [(6, 5), MIDDLE, LARGE])
 def test_function_module_and_loss_agree(value, shape):
     x, y, t = batch(*shape)
     w = formula(x, y, t)[2]
@@ -79,7 +80,7 @@ def test_second_derivatives_of_the_one_pass_path():
     torch.testing.assert_close(hv, w[:, None]*(q*v - q*(q*v).sum(1, keepdim=True)), atol=1e-12, rtol=0)
 
 
-@pytest.mark.parametrize("shape", [(6, 5), LARGE])
+@pytest.mark.parametrize("shape", [(6, 5), MIDDLE, LARGE])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_a_second_backward_gives_the_same(shape, dtype):
     x, y, t = batch(*shape, dtype=dtype)
@@ -89,7 +90,7 @@ def test_a_second_backward_gives_the_same(shape, dtype):
 
 
 @pytest.mark.parametrize("factor", [0., -1., 65536., 0.25])
-@pytest.mark.parametrize("shape", [(6, 5), LARGE])
+@pytest.mark.parametrize("shape", [(6, 5), MIDDLE, LARGE])
 @pytest.mark.parametrize("value", ["weighted", "plain"])
 def test_grad_output_scales_the_gradient(factor, shape, value):
     x, y, t = batch(*shape)
@@ -287,7 +288,7 @@ def test_bad_input_names_the_argument(error, match, call):
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-@pytest.mark.parametrize("shape", [(6, 5), LARGE])
+@pytest.mark.parametrize("shape", [(6, 5), MIDDLE, LARGE])
 def test_nonfinite_teacher_rows(bad, shape):
     x, y, t = batch(*shape)
     t[2, 1] = bad
@@ -302,10 +303,36 @@ def test_nonfinite_teacher_rows(bad, shape):
         torch.testing.assert_close(grad(a, x), grad(b, x))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(6, 5), MIDDLE, LARGE])
+def test_a_label_whose_probability_underflows(shape, dtype):
+    x, y, t = batch(*shape, dtype=dtype)
+    with torch.no_grad(): x[1] = 0; x[1, y[1]] = -900
+    want, value, _ = formula(x, y, t)
+    for loss in (cwtm_loss(x, y, t), cwtm_loss(x, y, confidence=t.double().softmax(1).amax(1).to(torch.float64))):
+        torch.testing.assert_close(loss.double(), value, atol=0, rtol=1e-5)
+        torch.testing.assert_close(grad(loss, x).double(), want, atol={torch.float64: 1e-9, torch.float32: 1e-6}.get(dtype, 1e-3), rtol=1e-2)
+
+
+@pytest.mark.parametrize("shape", [(6, 5), MIDDLE, LARGE])
+@pytest.mark.parametrize("ignore_index", [-100, 2])
+def test_the_short_cut_is_the_long_way(shape, ignore_index):
+    "A normalizer given by hand leaves the short cut"
+    x, y, t = batch(*shape)
+    y[0] = ignore_index
+    conf = t.softmax(1).amax(1)
+    long = cwtm_loss(x, y, t, ignore_index=ignore_index, normalizer=conf[y != ignore_index].sum())
+    for short in (cwtm_loss(x, y, t, ignore_index=ignore_index), cwtm_loss(x, y, confidence=conf, ignore_index=ignore_index)):
+        torch.testing.assert_close(short, long, atol=1e-12, rtol=1e-12)
+        torch.testing.assert_close(grad(short, x), grad(cwtm_loss(x, y, t, ignore_index=ignore_index, normalizer=conf[y != ignore_index].sum()), x), atol=1e-13, rtol=0)
+
+
 def test_large_path_checks_labels_too():
-    x, y, t = batch(*LARGE)
-    y[3] = LARGE[1]
-    with pytest.raises(ValueError, match="target"): cwtm_loss(x, y, t)
+    for shape in (MIDDLE, LARGE):
+        for label in (shape[1], -1):
+            x, y, t = batch(*shape)
+            y[3] = label
+            with pytest.raises(ValueError, match="target"): cwtm_loss(x, y, t)
 
 
 @pytest.mark.parametrize("value", ["weighted", "plain"])
@@ -333,7 +360,7 @@ def test_batch_of_one_warns_and_is_plain_cross_entropy():
     assert len(seen) <= 1
 
 
-@pytest.mark.parametrize("shape", [(6, 5), LARGE])
+@pytest.mark.parametrize("shape", [(6, 5), MIDDLE, LARGE])
 def test_inputs_stay_and_teacher_gets_no_gradient(shape):
     x, y, t = batch(*shape)
     t.requires_grad_()
@@ -389,7 +416,7 @@ def test_vmap_and_vmap_of_grad():
     torch.testing.assert_close(got, formula(big, yb, tb)[0])
 
 
-@pytest.mark.parametrize("shape", [(6, 5), LARGE])
+@pytest.mark.parametrize("shape", [(6, 5), MIDDLE, LARGE])
 def test_compile_fullgraph(shape):
     x, y, t = batch(*shape, dtype=torch.float32)
     torch._dynamo.reset()
