@@ -24,7 +24,7 @@ from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import v2
 
 from course_lib.core import _median_ci, _times, seed_everything
-from course_lib.presizing import FastImageBlock, FastPresize, _decode, _open, compare, presize, random_draw
+from course_lib.presizing import FastImageBlock, FastPresize, _decode, _ideal, _judge, _open, _places, _unit, compare, presize, random_draw
 
 SIZE, PRE, BATCH = 224, 460, 32
 
@@ -49,6 +49,41 @@ def fastai_loader(files, block, item_tfms, batch_tfms):
     dls = DataBlock(blocks=(block, CategoryBlock), get_items=lambda _: files*2, get_y=lambda f: f.stem[-1] > '4', item_tfms=item_tfms, batch_tfms=batch_tfms,
                     splitter=lambda items: (range(len(files)), range(len(files), 2*len(files)))).dataloaders('.', bs=len(files), num_workers=0, device='cpu')
     return lambda: next(iter(dls.train))[0]
+
+
+def albumentations_paths() -> dict:
+    "name -> (what it does, the geometric transforms)"
+    import albumentations as A
+    import cv2
+    cut = [A.RandomResizedCrop((SIZE, SIZE), scale=(0.75, 1), ratio=(1, 1))]
+    geo = [A.HorizontalFlip(p=0.5), A.Affine(rotate=(-10, 10), scale=(1, 1.1), keep_ratio=True, p=0.75, border_mode=cv2.BORDER_REFLECT_101),
+           A.Perspective(scale=(0, 0.1), fit_output=False, p=0.75)]
+    return {'albumentations, large first': ('SmallestMaxSize(460), geometry, crop; 5 interpolations', [A.SmallestMaxSize(PRE), A.RandomCrop(PRE, PRE)] + geo + cut),
+            'albumentations, small first': ('crop to 224, then geometry; 4 interpolations', cut + geo)}
+
+
+def albumentations_quality(pixels: np.ndarray, tfm) -> tuple:
+    "PSNR, SSIM, detail and border of one draw of albumentations' own, against the ideal of the map that its parameters describe"
+    done = tfm(image=pixels)
+    shift = lambda d: np.array([[1, 0, d], [0, 1, d], [0, 0, 1]])
+    whole, matrix, (w, h) = (pixels.shape[1], pixels.shape[0]), np.eye(3), (pixels.shape[1], pixels.shape[0])
+    for name, p in done['applied_transforms']:     # from pixels of the new picture to pixels of the old, edges whole
+        if name == 'SmallestMaxSize':
+            nw, nh = round(w*PRE/min(w, h)), round(h*PRE/min(w, h))
+            step, (w, h) = np.diag([w/nw, h/nh, 1]), (nw, nh)
+        elif name in ('RandomCrop', 'RandomResizedCrop'):
+            x0, y0, x1, y1 = p['crop_coords']
+            w, h = (x1 - x0, y1 - y0) if name == 'RandomCrop' else (SIZE, SIZE)
+            step = np.array([[(x1 - x0)/w, 0, x0], [0, (y1 - y0)/h, y0], [0, 0, 1]])
+        elif name == 'HorizontalFlip': step = np.array([[-1, 0, w], [0, 1, 0], [0, 0, 1]])
+        elif name in ('Affine', 'Perspective'):
+            step = shift(0.5) @ np.linalg.inv(np.asarray(p['matrix'], dtype=float).reshape(3, 3)) @ shift(-0.5)
+            if name == 'Perspective': step = step @ np.diag([p['max_width']/w, p['max_height']/h, 1])   # it is then resized to what it was
+        else: raise ValueError(f'no map is known for {name}')
+        matrix = matrix @ step
+    inside = (_places(torch.from_numpy(_unit(*whole) @ matrix)[None].float(), (SIZE, SIZE))[0].abs() <= 1).all(-1)
+    q = _judge(torch.from_numpy(done['image']).permute(2, 0, 1).float(), _ideal(pixels, matrix, (SIZE, SIZE)), inside)
+    return q.psnr, q.ssim, q.detail, q.border
 
 
 def contestants(files) -> dict:
@@ -84,12 +119,8 @@ def contestants(files) -> dict:
         import albumentations as A
         import cv2
         cv2.setNumThreads(1)
-        cut, lit = [A.RandomResizedCrop((SIZE, SIZE), scale=(0.75, 1), ratio=(1, 1))], [A.RandomBrightnessContrast(0.2, 0.2, p=0.75)]
-        geo = [A.HorizontalFlip(p=0.5), A.Affine(rotate=(-10, 10), scale=(1, 1.1), keep_ratio=True, p=0.75, border_mode=cv2.BORDER_REFLECT_101),
-               A.Perspective(scale=(0, 0.1), fit_output=False, p=0.75)]
-        for name, note, t in [('albumentations, large first', 'SmallestMaxSize(460), geometry, crop; 4 interpolations', [A.SmallestMaxSize(PRE), A.RandomCrop(PRE, PRE)] + geo + cut + lit),
-                              ('albumentations, small first', 'crop to 224, then geometry; 3 interpolations', cut + geo + lit)]:
-            tfm = A.Compose(t)
+        for name, (note, geometry) in albumentations_paths().items():
+            tfm = A.Compose([*geometry, A.RandomBrightnessContrast(0.2, 0.2, p=0.75)])
             jobs[name] = (note, lambda tfm=tfm: torch.from_numpy(np.stack([tfm(image=cv2.cvtColor(cv2.imread(str(f)), cv2.COLOR_BGR2RGB))['image'] for f in files])
                                                                  ).permute(0, 3, 1, 2).float().div_(255))
     except ImportError: print('albumentations or OpenCV is not installed', file=sys.stderr)
@@ -101,6 +132,11 @@ def quality(files, draws: int = 20) -> dict:
     rng, rows = np.random.default_rng(1), {}
     for f, _ in zip(files, range(draws)):
         for name, p in compare(_decode(_open(f))[0], random_draw(rng.random(20))).items(): rows.setdefault(name, []).append((p.psnr, p.ssim, p.detail, p.border))
+    try: import albumentations as A
+    except ImportError: return {k: np.mean(v, 0) for k, v in rows.items()}
+    for name, (_, geometry) in albumentations_paths().items():
+        tfm = A.Compose(geometry, save_applied_params=True, seed=1)
+        rows[name] = [albumentations_quality(np.array(_decode(_open(f))[0]), tfm) for f, _ in zip(files, range(draws))]
     return {k: np.mean(v, 0) for k, v in rows.items()}
 
 
@@ -132,7 +168,7 @@ def main() -> None:
                 lines.append(f'| {k} | {per[k].value:.2f} [{per[k].low:.2f}, {per[k].high:.2f}] | {1e3/per[k].value:.0f} | {ratio.value:.1f} [{ratio.low:.1f}, {ratio.high:.1f}] | {note} |')
                 rows.append(f'{size[0]}x{size[1]},{k.replace(",", "")},{per[k].value:.4f},{per[k].low:.4f},{per[k].high:.4f},{ratio.value:.3f},{ratio.low:.3f},{ratio.high:.3f}')
             q = quality(files, 20 if size[0] < 1000 else 6)
-            lines += ['', 'Quality of the same draws: ' + '; '.join(f'{k} {v[0]:.1f} dB, SSIM {v[1]:.4f}, fine detail kept {v[2]:.2f}, border {100*v[3]:.2f}%' for k, v in q.items()) + '.']
+            lines += ['', 'Quality against the ideal of each path\'s own map (the first three with the same draws, on the decoded picture; albumentations with as many of its own): ' + '; '.join(f'{k} {v[0]:.1f} dB, SSIM {v[1]:.4f}, fine detail kept {v[2]:.2f}, border {100*v[3]:.2f}%' for k, v in q.items()) + '.']
     versions = f'torch {torch.__version__}, torchvision {tv_version}, fastai {__import__("fastai").__version__}, Pillow {__import__("PIL").__version__}'
     for peer in ('kornia', 'albumentations', 'cv2'):
         if peer in sys.modules: versions += f', {peer} {sys.modules[peer].__version__}'
