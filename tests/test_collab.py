@@ -220,14 +220,11 @@ def test_training_step_is_adamw(ratings):
     groups = [{"params": [p], "weight_decay": 0. if n == "mean" else 0.1 if "bias" in n else 0.5} for n, p in b.named_parameters()]
     opt, loaders, t = torch.optim.AdamW(groups, eps=1e-5), ratings.loaders(256, device="cpu", seed=9), 0
     cos = lambda lo, hi, s: hi + (lo - hi)*(1 + math.cos(math.pi*s))/2
-    beta_power = 1.
     for _ in range(2):
         for x, y in loaders.train:
             s = t/(2*len(loaders.train)); t += 1
             lr, beta = (cos(0.02/25, 0.02, s/0.25), cos(0.95, 0.85, s/0.25)) if s < 0.25 else (cos(0.02, 2e-7, (s - 0.25)/0.75), cos(0.85, 0.95, (s - 0.25)/0.75))
-            beta_power *= beta
-            for g in opt.param_groups: g["lr"], g["betas"] = lr*(1 - beta**t)/(1 - beta_power), (beta, 0.99)  # ours corrects for the momenta really used
-            for g, wd in zip(opt.param_groups, [0. if n == "mean" else 0.1 if "bias" in n else 0.5 for n, _ in b.named_parameters()]): g["weight_decay"] = wd*lr/g["lr"]
+            for g in opt.param_groups: g["lr"], g["betas"] = lr, (beta, 0.99)
             opt.zero_grad(); nn.functional.mse_loss(b(x), y).backward(); opt.step()
     for (n, p), q in zip(a.named_parameters(), b.parameters()): assert torch.allclose(p, q, atol=2e-5), n
 
