@@ -10,6 +10,7 @@ __all__ = ['METHODS', 'lr_sweep', 'moving_average', 'minimum', 'steep', 'valley'
 
 # %% ../nbs/06_lr_finder.ipynb #564309f3
 import functools
+import gc
 import io
 import math
 import random
@@ -132,12 +133,16 @@ def robust(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # raw finite losses [n]
     width: float = 0.45, # see `log_smooth`
-) -> float: # half the rate of the minimum
-    "Half the rate where the raw losses, smoothed without lag in log rate, are lowest"
-    level = losses[:max(len(losses)//10, 3)].double().mean()
-    y = losses.double().clamp_max(level)  # how high the loss flies after the minimum says nothing about where the minimum is
-    fine = torch.logspace(math.log10(lrs[0]), math.log10(lrs[-1]), 40*len(lrs), dtype=torch.float64)
-    return fine[log_smooth(lrs, y, width, fine).argmin()].item()/2
+) -> float: # the rate; a curve that ends before it climbs counts as climbing at its last rate
+    "A third of the rate, beyond the lowest point of the smoothed raw losses, where they have climbed back a fifth of their fall; never beyond that lowest point"
+    y, fine = losses.double(), torch.logspace(math.log10(lrs[0]), math.log10(lrs[-1]), 40*len(lrs), dtype=torch.float64)
+    level = y[:max(len(y)//5, 3)].mean()  # the loss before anything happens
+    fall = (level - log_smooth(lrs, y.clamp_max(level), width, fine).min()).clamp_min(0)
+    smooth = log_smooth(lrs, y.clamp_max(level + 2*fall), width, fine)  # how high the loss flies in the end says nothing
+    low = int(smooth.argmin())
+    back = (smooth[low:] >= smooth[low] + (level - smooth[low])/5).nonzero()
+    climbed = fine[low + int(back[0]) if len(back) else -1].item()
+    return min(climbed/3, fine[low].item())
 
 # %% ../nbs/06_lr_finder.ipynb #2d50cf02
 @dataclass(frozen=True)
@@ -334,7 +339,14 @@ class _Snapshot:
                  loaders: Iterable[object] = ()): # of these only the sampling is kept, not the data
         self._seen, self._undo, self._rngs, self._leaves, self.nbytes = {}, [], [], [], 0
         self._loaders = list(loaders)
-        todo, later = list(roots), list(self._loaders)
+        collecting = gc.isenabled()
+        gc.disable()  # thousands of new objects, none of them garbage: python would look them through again and again
+        try: self._walk(list(roots), list(self._loaders))
+        finally:
+            if collecting: gc.enable()
+
+    def _walk(self, todo: list, later: list) -> None:
+        "Write down all that can be reached from `todo`, and then the sampling of what is in `later`"
         while todo or later:
             light = not todo  # all that is kept in full goes first
             obj = later.pop() if light else todo.pop()
@@ -703,10 +715,10 @@ def _up_down(start: float, middle: float, end: float, steps: int, pct: float = 0
     return torch.where(pos < pct, cos(start, middle, pos/pct), cos(middle, end, (pos - pct)/(1 - pct)))
 
 def trial_rates(
-    lr: float, # the rate the trials are centred on
+    lr: float, # the rate the trials start from
 ) -> list[float]: # five rates, each twice the one before
-    "The rates that `'trials'` tries: a quarter, half, once, twice and four times `lr`"
-    return [lr*2.**k for k in (-2, -1, 0, 1, 2)]
+    "The rates that `'trials'` tries: half, once, twice, four and eight times `lr`"
+    return [lr*2.**k for k in (-1, 0, 1, 2, 3)]
 
 def pick_trial(
     rates: Sequence[float], # rates that were tried

@@ -74,12 +74,52 @@ def test_log_smooth_keeps_lines_and_has_no_lag():
     assert abs(low.log10() + 2) < 0.1 < lrs[moving_average(bowl).argmin()].log10() + 2  # the moving average comes later
 
 
-def test_robust_is_half_the_minimum_whatever_comes_after():
+def _valley(lrs, low=-1.5):
+    x = lrs.log10() - low
+    return 2 - 1.5*torch.sigmoid((x + 1)/0.2) + 10**(2*x - 2.4)
+
+
+def test_robust_is_a_third_of_where_the_loss_has_climbed_back_a_fifth_of_its_fall():
     lrs = lr_sweep()
-    bowl = (lrs.log10() + 2)**2/10
-    for explosion in (1, 1e6):
-        y = torch.where(lrs > 1, bowl*explosion, bowl)
-        assert math.log10(2*lf.robust(lrs, y)) == pytest.approx(-2, abs=0.03)
+    valley = lambda r: 2 - 1.5*torch.sigmoid((r.log10() + 2.5)/0.2) + 10**(6*(r.log10() + 1.1))  # climbs fast
+    fine = torch.logspace(-7, 1, 8001, dtype=torch.float64)
+    clean = valley(fine)
+    low = int(clean.argmin())
+    want = fine[low:][clean[low:] >= clean[low] + (2 - clean[low])/5][0].item()
+    assert want < 3*fine[low]
+    assert math.log10(3*lf.robust(lrs, valley(lrs), width=0.05)/want) == pytest.approx(0, abs=0.03)
+
+
+def test_robust_follows_the_curve_and_not_its_scale_offset_or_end():
+    lrs = lr_sweep()
+    here = lf.robust(lrs, _valley(lrs))
+    for scale, offset in ((1e-3, 0.), (5., -7.), (1., -2.)):  # losses below zero too
+        assert lf.robust(lrs, scale*_valley(lrs) + offset) == pytest.approx(here, rel=1e-6)
+    assert lf.robust(lrs, torch.where(_valley(lrs) > 6, 1e6, _valley(lrs))) == pytest.approx(lf.robust(lrs, _valley(lrs).clamp_max(6)), rel=1e-6)
+    moved = lf.robust(lrs, _valley(lrs, -2.5))
+    assert math.log10(here/moved) == pytest.approx(1, abs=0.05)
+    lrs300 = lr_sweep(num_it=300)
+    assert math.log10(lf.robust(lrs300, _valley(lrs300))/here) == pytest.approx(0, abs=0.05)  # counted in decades, not in batches
+
+
+def test_robust_never_goes_beyond_the_lowest_point():
+    lrs = lr_sweep()
+    slow = (lrs.log10() + 3)**2
+    assert math.log10(lf.robust(lrs, slow)) == pytest.approx(-3, abs=0.03)
+
+
+def test_robust_of_a_curve_that_ends_before_it_climbs_is_a_third_of_its_last_rate():
+    lrs = lr_sweep(end_lr=1e-2)
+    assert lf.robust(lrs, _valley(lrs)) == pytest.approx(lrs[-1].item()/3)
+
+
+def test_trials_reach_further_up_than_down_and_a_single_lucky_one_does_not_decide():
+    rates = lf.trial_rates(0.01)
+    assert rates == pytest.approx([0.005, 0.01, 0.02, 0.04, 0.08])
+    even, lucky = lf.pick_trial(rates, [1.]*5), lf.pick_trial(rates, [1., 1., 1., 1., 0.95])
+    assert even == pytest.approx(0.02) and even < lucky < 0.03
+    assert lf.pick_trial(rates, [9., 9., 9., 9., 1.]) == pytest.approx(0.08, rel=0.01)
+    assert lf.pick_trial(rates, [1., 9., 9., 9., math.inf]) == pytest.approx(0.005, rel=0.01)
 
 
 # ------------------------------------------------------------------ a plain loop with everything in it
