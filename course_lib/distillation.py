@@ -195,7 +195,7 @@ def _usual(x, target, teacher, confidence, ignore_index):
     if n < 2 or c == 0 or type(target) is not Tensor or type(given) is not Tensor or target.dtype != torch.int64 or target.shape != (n,): return
     if not x.is_floating_point() or not given.is_floating_point() or given.shape != (shape if confidence is None else (n,)): return
     acc, large, huge = torch.float64 if x.dtype == torch.float64 else torch.float32, n*c >= _FUSE, n*c >= 8*_FUSE
-    given = given.detach()
+    if given.requires_grad: given = given.detach()
     if confidence is not None: log_w = given.to(acc).log()
     elif huge: log_w = _teacher_weight(given, target, 'max', acc).log_()
     else: log_w = torch.log_softmax(given, 1, dtype=acc).amax(1)
@@ -204,11 +204,11 @@ def _usual(x, target, teacher, confidence, ignore_index):
         log_w, safe = log_w.masked_fill_(dropped, -torch.inf), target.masked_fill(dropped, 0) if large else target
     else: safe = target
     w = torch.softmax(log_w, 0)
-    if not math.isfinite(w[0].item()): return  # one sample that is not finite spoils them all
-    if not large: return _dot(_cross_entropy(x.to(acc), target, None, ignore_index, 0.), w)
-    if not 0 <= safe.amin().item() or not safe.amax().item() < c: return
-    if not huge or x.dtype == acc: return _InPlaceCWTM.apply(x, safe, w)
-    return _FusedCWTM.apply(x, safe, w, x.requires_grad and torch.is_grad_enabled())[0]
+    if not large: loss = _dot(_cross_entropy(x if x.dtype == acc else x.to(acc), target, None, ignore_index, 0.), w)
+    elif not 0 <= safe.amin().item() or not safe.amax().item() < c: return
+    elif not huge or x.dtype == acc: loss = _InPlaceCWTM.apply(x, safe, w)
+    else: loss = _FusedCWTM.apply(x, safe, w, x.requires_grad and torch.is_grad_enabled())[0]
+    return loss if math.isfinite(loss.item()) else None  # one weight that is not finite spoils the sum
 
 # %% ../nbs/08_distillation.ipynb #cbffa641
 def cwtm_loss(
