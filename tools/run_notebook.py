@@ -3,8 +3,12 @@
 `python tools/run_notebook.py nbs/05_losses.ipynb` (in the course's environment; `python course.py run` calls this).
 The stamp, `metadata.course_lib`, holds a hash of the code that was executed and the seconds it took, so that a test can
 tell a notebook whose outputs are older than its code.
+
+A number in prose is written `<span title="accuracy:.1%">?</span>`. The run puts f"{accuracy:.1%}", evaluated at that place
+of the notebook, between the tags; the page shows the value, and what it is the value of when the pointer rests on it.
 """
-import argparse, hashlib, os, sys, time
+import argparse, hashlib, json, os, re, sys, time
+from html import unescape
 from pathlib import Path
 
 import nbformat
@@ -14,20 +18,36 @@ from nbdev.config import get_config
 from nbdev.test import nb_test_cells
 
 
+INLINE = re.compile(r'(<span title="([^"]+)">)([^<]*)(</span>)')  # an inline value: before, expression, text, after
+
+
+def inline_values(cell) -> list:
+    "The expressions of the inline values of a markdown cell, in order"
+    return [unescape(m[2]) for m in INLINE.finditer(cell.source)] if cell.cell_type == "markdown" else []
+
+
 def source_hash(nb) -> str:
-    "A hash of the code cells of `nb`, in order"
-    code = "\0".join(c.source for c in nb.cells if c.cell_type == "code")
+    "A hash of the code cells and the inline values of `nb`, in order"
+    code = "\0".join(s for c in nb.cells for s in ([c.source] if c.cell_type == "code" else inline_values(c)))
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
 class Client(NotebookClient):
-    "A client that leaves out the cells `nbdev-test` would leave out"
+    "A client that leaves out the cells `nbdev-test` would leave out, and fills in the inline values of prose"
     def __init__(self, nb, run_ids, **kwargs):
         super().__init__(nb, **kwargs)
         self.run_ids = run_ids
 
     async def async_execute_cell(self, cell, cell_index, **kwargs):
         if cell.cell_type == "code" and cell.id not in self.run_ids: return cell
+        if expressions := inline_values(cell):
+            asked = ", ".join("f" + repr("{" + e + "}") for e in expressions)
+            probe = nbformat.v4.new_code_cell(f"import json as _json; print(_json.dumps([{asked}]))")
+            await super().async_execute_cell(probe, cell_index, **kwargs)
+            self.nb.cells[cell_index] = cell
+            values = iter(json.loads("".join(o.text for o in probe.outputs if o.output_type == "stream").splitlines()[-1]))
+            cell.source = INLINE.sub(lambda m: m[1] + next(values) + m[4], cell.source)
+            return cell
         return await super().async_execute_cell(cell, cell_index, **kwargs)
 
 
@@ -43,7 +63,9 @@ def run(path: Path, flags: str = "") -> float:
     start = time.perf_counter()
     Client(nb, run_ids, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}).execute(env=env)
     seconds = time.perf_counter() - start
-    clean_nb(nb, allowed_metadata_keys=cfg.allowed_metadata_keys)
+    for c in nb.cells:  # the solutions of exercises are folded
+        if c.cell_type == "code" and re.search(r"^#\| *exercise:", c.source, re.M): c.metadata["jupyter"] = {"source_hidden": True}
+    clean_nb(nb, allowed_metadata_keys=cfg.allowed_metadata_keys, allowed_cell_metadata_keys=cfg.allowed_cell_metadata_keys)
     nb.metadata["course_lib"] = {"executed": source_hash(nb), "seconds": round(seconds)}
     tmp = path.with_suffix(".tmp")
     nbformat.write(nb, tmp)
