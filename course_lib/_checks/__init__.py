@@ -1,0 +1,1 @@
+"What the exercises are held against, one module for each chapter; `course_lib.exercises` loads them by name"

@@ -1,0 +1,117 @@
+"""Make the workbooks in `exercises/` and the list of exercises and questions from the chapters in `nbs/`.
+
+`python tools/exercises.py` writes them (`python course.py export` calls this). The part of a chapter between its headings
+"Exercises" and "What to read next" is its workbook, with the solutions taken out: of a cell that begins with
+`#| exercise: NAME` only the signature and the docstring stay. The same part gives `course_lib/_assets/exercises.json`.
+"""
+import ast
+import json
+import re
+from html import unescape
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "## Exercises", "## What to read next"
+NAME = re.compile(r"^#\| *exercise: *(\S+)\s*$", re.M)
+TASK = re.compile(r"^### (?P<title>.+)\n\*(?P<level>easy|medium|hard), (?P<minutes>\d+) minutes?\*\n", re.M)
+QUESTION = re.compile(r"<details><summary>(.+?)</summary>\s*(.+?)</details>", re.S)
+CHOICE = re.compile(r"^- ([✓✗]) \*\*(.+?)\*\*\s+(.+?)(?=\n- |\Z)", re.M | re.S)
+
+
+def chapters(root): return sorted((root/"nbs").glob("[0-9][0-9]_*.ipynb"))
+
+
+def section(nb) -> list:
+    "The cells of a chapter from the heading of its exercises to what to read next"
+    titles = [c.source.split("\n")[0].strip() if c.cell_type == "markdown" else "" for c in nb.cells]
+    if BEGIN not in titles: return []
+    start = titles.index(BEGIN)
+    return nb.cells[start:titles.index(END, start) if END in titles[start:] else None]
+
+
+def stub(source: str) -> str:
+    "The solution's cell with the bodies of its functions taken out"
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if not isinstance(node, (ast.FunctionDef, ast.ClassDef)): continue
+        doc = node.body[:1] if ast.get_docstring(node) is not None else []
+        if isinstance(node, ast.FunctionDef): node.body = doc + [ast.parse("raise NotImplementedError").body[0]]
+        else: node.body = doc + [n for n in node.body if isinstance(n, ast.FunctionDef)]
+    return re.sub(r'"""(.*?)"""', lambda m: m[0] if "\n" in m[1] or '"' in m[1] else f'"{m[1]}"', ast.unparse(tree))
+
+
+def workbook(path: Path):
+    "The notebook of a chapter's exercises, without solutions"
+    nb = nbformat.read(path, 4)
+    cells = section(nb)
+    if not cells: return None
+    title = next(c.source for c in nb.cells if c.cell_type == "markdown").split("\n")[0].removeprefix("# ")
+    intro = (f"# {title}: the exercises\n\n> Fill in the functions of [the chapter](../nbs/{path.name}), run `check` under each, "
+             "read what it says, and go on until it passes.\n\nA check runs your function on inputs that you have not seen. "
+             "Replace `raise NotImplementedError` by your own lines, then run the cell and the one below it (Shift + Enter).")
+    out = [new_markdown_cell(intro, id=f"{path.stem[:2]}-intro")]
+    for c in cells:
+        if c.cell_type == "markdown":
+            if c.source.startswith(("<details><summary>Why", BEGIN)): continue
+            if c.source.startswith("## Questions"): break
+            out.append(new_markdown_cell(re.sub(r'<span title="[^"]+">([^<]*)</span>', r"\1", c.source), id=c.id))
+        elif NAME.search(c.source): out.append(new_code_cell(stub(c.source), id=c.id))
+        elif "#| hide" not in c.source: out.append(new_code_cell(c.source.replace(", remember=False", ""), id=c.id))
+    out += [new_markdown_cell("## Where you stand", id=f"{path.stem[:2]}-stand"), new_code_cell("progress()", id=f"{path.stem[:2]}-progress"),
+            new_markdown_cell("## The questions of this chapter", id=f"{path.stem[:2]}-questions"),
+            new_code_cell("from course_lib.exercises import quiz", id=f"{path.stem[:2]}-import"),
+            new_code_cell(f"quiz({path.stem!r})", id=f"{path.stem[:2]}-quiz")]
+    return new_notebook(cells=out, metadata={"kernelspec": nb.metadata.kernelspec})
+
+
+def solutions(path: Path) -> dict:
+    "{exercise name: source of its solution} of a chapter"
+    return {m[1]: c.source for c in section(nbformat.read(path, 4)) if c.cell_type == "code" and (m := NAME.search(c.source))}
+
+
+def plain(text: str) -> str:
+    "Markdown with the tags of inline values and the line breaks taken out"
+    return " ".join(unescape(re.sub(r"</?(?:span|b|i|em|dfn|code)\b[^>]*>", lambda m: "`" if "code" in m[0] else "", text)).split())
+
+
+def questions(path: Path) -> list:
+    "The questions of a chapter with their choices"
+    found = []
+    for c in section(nbformat.read(path, 4)):
+        if c.cell_type != "markdown": continue
+        for q, body in QUESTION.findall(c.source):
+            choices = [{"text": plain(t).rstrip("."), "right": mark == "✓", "why": plain(w)} for mark, t, w in CHOICE.findall(body.strip())]
+            if choices: found.append({"question": plain(q), "choices": choices})
+    return found
+
+
+def course(root: Path) -> dict:
+    "The list of exercises and questions of every chapter"
+    out = {}
+    for path in chapters(root):
+        cells = section(nbformat.read(path, 4))
+        if not any(c.cell_type == "code" and NAME.search(c.source) for c in cells): continue
+        exercises, task = [], None
+        for c in cells:
+            if c.cell_type == "markdown" and (m := TASK.search(c.source)): task = m
+            elif c.cell_type == "code" and (m := NAME.search(c.source)) and task:
+                exercises.append({"name": m[1], "title": task["title"], "level": task["level"], "minutes": int(task["minutes"])})
+                task = None
+        title = next(c.source for c in nbformat.read(path, 4).cells if c.cell_type == "markdown").split("\n")[0].removeprefix("# ")
+        out[path.stem] = {"title": title, "exercises": exercises, "questions": questions(path)}
+    return out
+
+
+def files(root: Path) -> dict:
+    "{path: text} of everything that is made from the chapters"
+    made = {root/"exercises"/p.name: nbformat.writes(nb) + "\n" for p in chapters(root) if (nb := workbook(p))}
+    return made | {root/"course_lib"/"_assets"/"exercises.json": json.dumps(course(root), ensure_ascii=False, indent=1) + "\n"}
+
+
+if __name__ == "__main__":
+    for path, text in files(ROOT).items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
