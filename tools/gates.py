@@ -1,6 +1,6 @@
 """What must hold over the whole repository. Each gate takes its root and returns a list of problems, empty when it holds.
 
-`python tools/gates.py` prints them all; `tests/test_gates.py` runs them, and breaks each one on purpose.
+`python tools/gates.py` prints them all, `python tools/gates.py typed_numbers` those of one gate; `tests/test_gates.py` runs them, and breaks each one on purpose.
 """
 import ast
 import csv
@@ -16,11 +16,13 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(Path(__file__).parent))
-from run_notebook import source_hash  # noqa: E402
+import exercises  # noqa: E402
+import prose  # noqa: E402
+from run_notebook import inline_values, source_hash  # noqa: E402
 
 LIMIT, HEAVY_LIMIT = 60, 120  # seconds for one notebook
 HEAVY = {"07_fine_tuning", "08_distillation"}
-LIGHT = {"core", "data", "foundations", "losses", "lr_finder", "distillation", "collab"}  # need torch alone
+LIGHT = {"core", "data", "foundations", "losses", "lr_finder", "distillation", "collab", "exercises"}  # need torch alone
 LIGHT_IMPORTS = {"torch", "numpy", "PIL", "course_lib"}
 OWN_PATHS = re.compile(r"(?:/root|/home/\w+|/Users/\w+|/work|/tmp|/var/folders|[A-Z]:\\+Users)(?:[/\\]|\b)[\w./\\-]*")
 
@@ -261,10 +263,97 @@ def facts_once(root):
     return problems
 
 
+def listed(root, name):
+    "The rows of one of the lists beside the notebooks, by chapter"
+    by_chapter = {}
+    for r in prose.rows(root/"nbs"/name): by_chapter.setdefault(r["chapter"], []).append(r)
+    return by_chapter
+
+
+def typed_numbers(root):
+    "A number in prose is computed, or stands in nbs/numbers.csv with where it comes from"
+    allowed, problems = listed(root, "numbers.csv"), []
+    problems += [f"numbers.csv: {r['text']!r} has no source or kind" for rs in allowed.values() for r in rs
+                 if not r["source"] or r["kind"] not in {"definition", "given", "paper", "name"}]
+    for path, nb in notebooks(root):
+        mine, seen = [r["text"] for r in allowed.pop(path.stem, [])], []
+        for c, text in prose.texts(nb):
+            seen.append(text)
+            problems += [f"{path.name}: cell {c.id} has a typed number: '... {n} ...'" for n in prose.typed(text, mine)]
+            if "?" in re.findall(r'<span title="[^"]+">([^<]*)</span>', text) and inline_values(c):
+                problems.append(f"{path.name}: cell {c.id} has an inline value that was never computed")
+        problems += [f"numbers.csv: {path.stem} does not say {t!r}" for t in mine if not any(t in text for text in seen)]
+    return problems + [f"numbers.csv: there is no notebook {name}" for name in allowed]
+
+
+def claims_are_shown(root):
+    "What is said to be better, faster or to help stands in nbs/claims.csv with the cell that shows it"
+    allowed, problems = listed(root, "claims.csv"), []
+    for path, nb in notebooks(root):
+        mine, cells = allowed.pop(path.stem, []), {c.id: c for c in nb.cells}
+        everything = [(c, text) for c, text in prose.texts(nb)]
+        for c, text in everything:
+            problems += [f"{path.name}: cell {c.id} claims: '... {p} ...'" for p in prose.claims(text, [r["phrase"] for r in mine])]
+        for r in mine:
+            where, cell = f"claims.csv: {path.stem}, {r['phrase']!r}", cells.get(r["cell"])
+            if not any(r["phrase"] in text for _, text in everything): problems.append(f"{where} is not said there")
+            if r["kind"] == "measured" and not (cell and prose.EVIDENCE.search(cell.source)):
+                problems.append(f"{where}: cell {r['cell']!r} shows no interval over seeds or repeats")
+            if r["kind"] == "proved" and not (cell and cell.cell_type == "code" and can_fail(cell)):
+                problems.append(f"{where}: cell {r['cell']!r} holds no assertion that can fail")
+            if r["kind"] not in {"measured", "proved", "not a claim"} or not r["why"]: problems.append(f"{where} has no kind or no reason")
+    return problems + [f"claims.csv: there is no notebook {name}" for name in allowed]
+
+
+def defined_before_use(root):
+    "No chapter uses a term that only a later one defines"
+    numbered = [(p, nb) for p, nb in notebooks(root) if p.stem[:2].isdigit()]
+    first = {}
+    for path, nb in numbered:
+        for term in prose.definitions(nb): first.setdefault(term, path.stem)
+    if not first: return ["no term is defined anywhere"]
+    problems = []
+    for path, nb in numbered:
+        said = [(c, " ".join(prose.CODE.sub(" ", text).split())) for c, text in prose.texts(nb)]
+        for term, chapter in first.items():
+            if chapter <= path.stem: continue
+            here = next((c for c, text in said if prose.uses(term, text)), None)
+            if here is not None: problems.append(f"{path.name}: cell {here.id} uses {term!r}, which {chapter} defines")
+    return problems
+
+
+def exercises_are_complete(root):
+    "Every chapter ends in four to eight marked exercises and in questions, and every exercise has its check and five wrong answers"
+    problems, course = [], exercises.course(root)
+    mutants = "\n".join(p.read_text(encoding="utf-8") for p in (root/"tests"/"mutants").glob("[!_]*.py"))
+    for path in exercises.chapters(root):
+        c = course.get(path.stem, {"exercises": [], "questions": []})
+        names = set(exercises.solutions(path))
+        if not 4 <= len(names) <= 8: problems.append(f"{path.stem} has {len(names)} exercises, not four to eight")
+        if len(c["questions"]) < 6: problems.append(f"{path.stem} has {len(c['questions'])} questions, fewer than six")
+        problems += [f"{path.stem}: the exercise {n} has no title, level and minutes" for n in sorted(names - {e["name"] for e in c["exercises"]})]
+        checks = root/"course_lib"/"_checks"/f"{path.stem[3:]}.py"
+        defined = re.findall(r"^@exercise\ndef (\w+)", checks.read_text(encoding="utf-8"), re.M) if checks.exists() else []
+        problems += [f"{path.stem}: the exercise {n} has no check" for n in sorted(names - set(defined))]
+        problems += [f"{checks.name}: no chapter asks for {n}" for n in sorted(set(defined) - names)]
+        for n in sorted(names):
+            count = len(re.findall(rf"^@mutant\(['\"]{n}['\"]", mutants, re.M))
+            if count < 5: problems.append(f"{path.stem}: {n} has {count} wrong answers in tests/mutants, not five")
+    return problems
+
+
+def made_from_chapters(root):
+    "The workbooks and the list of exercises are those of the chapters"
+    return [f"{p.relative_to(root)} differs from what the chapters say: run 'python course.py export'"
+            for p, text in exercises.files(root).items() if not p.exists() or p.read_text(encoding="utf-8") != text]
+
+
 GATES = [library_in_sync, executed, no_own_paths, no_dead_imports, documented, alt_text, runs_in_jupyter,
-         module_order, import_budget, field_notes, facts_once]
+         module_order, import_budget, field_notes, facts_once, typed_numbers, claims_are_shown, defined_before_use,
+         exercises_are_complete, made_from_chapters]
 
 if __name__ == "__main__":
-    found = [f"{gate.__name__}: {p}" for gate in GATES for p in gate(ROOT)]
-    print("\n".join(found) or "all gates hold")
+    asked = [g for g in GATES if g.__name__ in sys.argv[1:] or not sys.argv[1:]]
+    found = [f"{gate.__name__}: {p}" for gate in asked for p in gate(ROOT)]
+    print("\n".join(found) or f"{len(asked)} gates hold")
     sys.exit(bool(found))
