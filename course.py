@@ -4,7 +4,7 @@
     python course.py learn              set up, then open JupyterLab on the first page
     python course.py test [NAMES]       set up, then run every notebook and every test
     python course.py run NOTEBOOK...    execute notebooks in place, outputs kept and cleaned
-    python course.py export             write the library and the README from the notebooks
+    python course.py export             write the library, the workbooks and the README from the notebooks
     python course.py bench [NAMES]      run the benchmarks
     python course.py gpu                run the cells and tests that need a GPU
 """
@@ -221,6 +221,7 @@ def export(args):
     make_environment()
     call([BIN / "nbdev-export"])
     call([BIN / "nbdev-clean"])
+    call([PYTHON, ROOT / "tools" / "exercises.py"])
     return call([PYTHON, ROOT / "tools" / "readme.py"])
 
 

@@ -9,7 +9,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT/"tools"))
+import exercises  # noqa: E402
 import gates  # noqa: E402
+import prose  # noqa: E402
 from run_notebook import source_hash  # noqa: E402
 
 
@@ -26,14 +28,24 @@ def small(tmp_path):
     for name in ("pyproject.toml", "settings.ini", "setup.py"): shutil.copy(ROOT/name, root)
     for name in ("__init__.py", "core.py"): shutil.copy(ROOT/"course_lib"/name, root/"course_lib")
     shutil.copy(ROOT/"nbs"/"00_core.ipynb", root/"nbs")
-    rows = [r for r in gates.ledger(ROOT) if r["chapter"] == "00_core"]
-    write_ledger(root, rows)
+    for folder in ("course_lib/_checks", "tests/mutants"):
+        (root/folder).mkdir(parents=True)
+        for name in ("__init__.py", "core.py"): shutil.copy(ROOT/folder/name, root/folder)
+    for name in ("field_notes.csv", "numbers.csv", "claims.csv"):
+        write_rows(root, name, [r for r in prose.rows(ROOT/"nbs"/name) if r["chapter"] == "00_core"])
+    make_workbooks(root)
     return root
 
 
-def write_ledger(root, rows):
-    with open(root/"nbs"/"field_notes.csv", "w", encoding="utf-8", newline="") as f:
-        table = csv.DictWriter(f, rows[0].keys())
+def make_workbooks(root):
+    (root/"exercises").mkdir(exist_ok=True)
+    for path, text in exercises.files(root).items(): path.write_text(text, encoding="utf-8")
+
+
+def write_rows(root, name, rows):
+    header = prose.rows(ROOT/"nbs"/name)[0].keys()
+    with open(root/"nbs"/name, "w", encoding="utf-8", newline="") as f:
+        table = csv.DictWriter(f, header)
         table.writeheader()
         table.writerows(rows)
 
@@ -53,6 +65,9 @@ def code(cells, part): return next(c for c in cells if c.cell_type == "code" and
 def add(source): return lambda cells: cells.append(nbformat.v4.new_code_cell(source))
 
 
+def say(text): return lambda cells: cells.append(nbformat.v4.new_markdown_cell(text))
+
+
 def change_module(root, old, new):
     path = root/"course_lib"/"core.py"
     text = path.read_text(encoding="utf-8")
@@ -66,7 +81,23 @@ def break_source(root): edit(root, lambda cells: setattr(code(cells, "def defaul
 def break_ledger(root, **changes):
     rows = gates.ledger(root)
     rows[0].update(changes)
-    write_ledger(root, rows)
+    write_rows(root, "field_notes.csv", rows)
+
+
+def list_claim(root, cell, kind="measured"):
+    "Say that something is faster, and give `cell` as what shows it"
+    edit(root, say("Zebras are faster."))
+    rows = [r for r in prose.rows(root/"nbs"/"claims.csv")]
+    write_rows(root, "claims.csv", [*rows, {"chapter": "00_core", "phrase": "Zebras are faster", "kind": kind, "cell": cell, "why": "seen"}])
+
+
+def define_later(root):
+    edit(root, say("Think of zebras."))
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("A **<dfn>zebra</dfn>** has stripes.")])
+    nbformat.write(nb, root/"nbs"/"01_data.ipynb")
+
+
+def an_exercise(): return next(iter(exercises.solutions(ROOT/"nbs"/"00_core.ipynb")))
 
 
 def error_output(cells): cells[-1].outputs = [nbformat.v4.new_output("error", ename="KeyError", evalue="", traceback=[])]
@@ -121,6 +152,29 @@ BREAKS = {
     "a verdict that is none": ("field_notes", lambda r: break_ledger(r, verdict="maybe"), "maybe"),
     "a fact told twice": ("facts_once", lambda r: rewrite(r/"pyproject.toml", "[project]\n", '[project]\nrequires-python = ">=3.10"\n'), "requires-python"),
     "a version in the settings": ("facts_once", lambda r: rewrite(r/"settings.ini", "name =", "version = 0.1.0\nname ="), "version"),
+    "a typed number": ("typed_numbers", lambda r: edit(r, say("It took 3.7 seconds.")), "3.7"),
+    "a typed number in an output": ("typed_numbers", lambda r: edit(r, add("Markdown(f'It took 3.7 seconds, {x:.1f} of them here.')")), "3.7"),
+    "a number nobody filled in": ("typed_numbers", lambda r: edit(r, say('It took <span title="x:.1f">?</span> s.')), "never computed"),
+    "an exception for what is not said": ("typed_numbers", lambda r: write_rows(r, "numbers.csv", [
+        {"chapter": "00_core", "text": "77 zebras", "kind": "given", "source": "none"}]), "77 zebras"),
+    "a number without a source": ("typed_numbers", lambda r: write_rows(r, "numbers.csv", [
+        {"chapter": "00_core", "text": "77 zebras", "kind": "given", "source": ""}]), "no source"),
+    "a claim nobody listed": ("claims_are_shown", lambda r: edit(r, say("Zebras are faster.")), "Zebras are faster"),
+    "a claim without a cell to show it": ("claims_are_shown", lambda r: list_claim(r, ""), "no interval"),
+    "a proof that cannot fail": ("claims_are_shown", lambda r: list_claim(r, nbformat.read(r/"nbs"/"00_core.ipynb", 4).cells[0].id, "proved"), "can fail"),
+    "a claim of no kind": ("claims_are_shown", lambda r: list_claim(r, "", "obvious"), "no kind"),
+    "a claim that is not said": ("claims_are_shown", lambda r: write_rows(r, "claims.csv", [
+        {"chapter": "00_core", "phrase": "Zebras help", "kind": "not a claim", "cell": "", "why": "a test"}]), "not said"),
+    "a word used before it is defined": ("defined_before_use", define_later, "zebra"),
+    "an exercise with four wrong answers": ("exercises_are_complete", lambda r: rewrite(
+        r/"tests"/"mutants"/"core.py", f"@mutant('{an_exercise()}'", "@other('"), "wrong answers"),
+    "an exercise without a check": ("exercises_are_complete", lambda r: rewrite(
+        r/"course_lib"/"_checks"/"core.py", f"def {an_exercise()}(", "def other("), "no check"),
+    "an exercise without a level": ("exercises_are_complete", lambda r: edit(r, lambda cells: [
+        setattr(c, "source", c.source.replace("\n*easy,", "\n*simple,")) for c in cells]), "level"),
+    "a chapter without questions": ("exercises_are_complete", lambda r: edit(r, lambda cells: [
+        setattr(c, "source", c.source.replace("- ✓", "- ")) for c in cells if "<summary>" in c.source]), "questions"),
+    "a workbook edited by hand": ("made_from_chapters", lambda r: rewrite(r/"exercises"/"00_core.ipynb", "raise NotImplementedError", "return 1"), "00_core"),
     "another name": ("facts_once", lambda r: rewrite(r/"pyproject.toml", 'name = "course_lib"', 'name = "other"'), "name"),
 }
 
