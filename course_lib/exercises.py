@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .core import asset, cache_dir, seed_everything
+from .core import asset, cache_dir, seed_everything, use_style
 
 # %% ../nbs/exercises.ipynb #05e2bcc3
 class Wrong(Exception):
@@ -273,6 +273,8 @@ class Result:
         return (f'<div role="status" style="border-left: 4px solid {colour}; padding: 0.3em 0.8em"><b>{html.escape(self.name)}: {mark}.</b> '
                 f'{_code_spans(html.escape(self.message))}</div>')
 
+def _sentence(text: str) -> str: return text[:1].upper() + text[1:] + ('' if text.endswith(('.', '?', '!')) else '.')
+
 def _code_spans(text: str) -> str: return re.sub(r'`([^`]+)`', r'<code>\1</code>', text)
 
 def check(
@@ -290,7 +292,7 @@ def check(
     answer = Answer(fn)
     with _randomness_kept():
         try: _limited(lambda: _judge(checks[name], answer), seconds)
-        except Wrong as e: result = Result(name, False, f'{e}'.rstrip('.') + '.')
+        except Wrong as e: result = Result(name, False, _sentence(f'{e}'))
         else: result = Result(name, True, f"Right on {answer.calls} input{'' if answer.calls == 1 else 's'}.")
     if remember: _remember(name, result.passed)
     return result
@@ -311,6 +313,7 @@ def progress() -> 'pandas.DataFrame': # a row for each chapter: exercises, passe
     "Draw how many exercises of each chapter you have passed or tried, and return the counts"
     import matplotlib.pyplot as plt
     import pandas as pd
+    use_style()
     memory, rows = _load(), []
     for chapter, c in _course().items():
         tries = [memory['exercises'].get(e['name']) for e in c['exercises']]
@@ -327,7 +330,7 @@ def progress() -> 'pandas.DataFrame': # a row for each chapter: exercises, passe
     for label, width, colour, hatch in bars:
         ax.barh(table.index, width, left=left, color=colour, hatch=hatch, edgecolor='white', label=label)
         left = left + width
-    ax.invert_yaxis(); ax.grid(False)
+    ax.invert_yaxis(); ax.grid(False); ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(xlabel='exercises', title=f'{table.passed.sum()} of {table.exercises.sum()} exercises passed')
     ax.legend(loc='upper left', bbox_to_anchor=(1, 1))
     return table
@@ -387,6 +390,8 @@ class Quiz:
 # %% ../nbs/exercises.ipynb #8a05091e
 class _QuizView:
     "A quiz as widgets, with the text of all questions for pages that show none"
+    STYLE = '<style>.course-choice {white-space: normal !important; text-align: left; line-height: 1.4; padding: 0.4em 0.8em}</style>'
+
     def __init__(self, game):
         from ipywidgets import HTML, Button, Layout, VBox
         self.game, self.wide = game, Layout(width='auto', height='auto', min_height='2.2em')
@@ -407,11 +412,10 @@ class _QuizView:
             self.head.value = self._html(f'All {game.asked} questions that were due are answered, {len(game.missed)} of them missed at first{again}'
                                          if game.asked else 'No question is due. quiz(..., everything=True) asks them all the same.')
             return
-        self.head.value = f"<p>{len(game.queue)} to go</p><p><b>{self._html(game.current['question'])}</b></p>"
+        self.head.value = f"{self.STYLE}<p>{len(game.queue)} to go</p><p><b>{self._html(game.current['question'])}</b></p>"
         buttons = []
         for c in game.choices():
             button = Button(description=c['text'].replace('`', ''), tooltip=c['text'].replace('`', ''), layout=self.wide)
-            button.style.text_align = 'left' if hasattr(button.style, 'text_align') else None
             button.on_click(lambda b, c=c: self.choose(b, c))
             button.add_class('course-choice')
             buttons.append(button)
@@ -425,7 +429,7 @@ class _QuizView:
         self.answered = True
         button.disabled = True
         mark = '✓ Right.' if choice['right'] else '✗ No.'
-        self.reasons.children += (HTML(f"<p role='status'><b>{mark}</b> <i>{self._html(choice['text'])}</i> {self._html(choice['why'])}</p>"),)
+        self.reasons.children += (HTML(f"<p role='status'><b>{mark}</b> <i>{self._html(choice['text'].rstrip('.'))}:</i> {self._html(choice['why'])}</p>"),)
         self.go_on.layout.display = ''
         self.go_on.focus()
 
