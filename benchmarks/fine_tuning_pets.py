@@ -82,7 +82,9 @@ def page(rows: list[dict]) -> str:
 
 Error rate on photographs held out by chance, mean over seeds, 95 % interval (Student's t). The photographs are a sample of the
 Oxford-IIIT Pet set with the shorter side at most 256 pixels, so these figures cannot be compared with published ones. Many of the breeds are classes of
-ImageNet too. `resnet10` with its embedded weights has seen drawn things only, no photograph.
+ImageNet too. `resnet10` with its embedded weights has seen drawn things only, no photograph: for
+photographs take ImageNet's weights. A guess errs in 97.3 % of cases with 37 breeds. On a GPU the same command runs with `--device cuda`; every row names
+the device it was measured on, and the seconds were taken while another core was at work.
 
 | photographs | train / held out | architecture | weights | pixels | epochs | error rate | interval | seeds | seconds a run | device |
 |---|---|---|---|---|---|---|---|---|---|---|
