@@ -1,4 +1,4 @@
-"""After this notebook you can build a recommender from an embedding lookup up to the method whose accuracy a decade of papers failed to beat, say how sure it is, and tell predicting a rating from choosing what to show.
+"""After this notebook you can build a recommender from an embedding lookup up to the method whose accuracy a decade of papers hardly surpassed, say how sure it is, and tell predicting a rating from choosing what to show.
 
 Docs: https://course-lib.github.io/course_lib/collab.html.md"""
 
