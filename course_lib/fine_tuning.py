@@ -36,7 +36,7 @@ from torch import Tensor, nn
 
 from .core import Timer, asset, mean_ci, seed_everything, timeit
 
-# %% ../nbs/07_fine_tuning.ipynb #6dc201c6
+# %% ../nbs/07_fine_tuning.ipynb #4e1b1269
 def load_weights(
     model: nn.Module, # changed in place
     weights: str | os.PathLike | dict[str, Tensor], # a .safetensors or .pth file, or tensors by name
@@ -66,7 +66,7 @@ def _read(file: Path) -> dict[str, Tensor]:
         raise ValueError(f"{file.name} must hold tensors by name, it holds {type(state).__name__}: save model.state_dict()")
     return state
 
-# %% ../nbs/07_fine_tuning.ipynb #cf6ce44a
+# %% ../nbs/07_fine_tuning.ipynb #ee350fc6
 def _recipe() -> dict: return json.loads(asset('resnet10.json').read_text(encoding='utf-8'))
 
 def _tv_names() -> list[str]: return torchvision.models.list_models(module=torchvision.models)
@@ -80,7 +80,7 @@ def _known(name: str) -> str:
     near = list(dict.fromkeys(difflib.get_close_matches(name.lower(), names, 3, 0.5)))
     raise ValueError(f"no architecture {name!r}; " + (f"do you mean {' or '.join(near)}?" if near else "timm.list_models() lists the names"))
 
-# %% ../nbs/07_fine_tuning.ipynb #b5a8697b
+# %% ../nbs/07_fine_tuning.ipynb #111bff61
 _FILES = {'mobilenetv2_100': ('mobilenetv2_100-timm-same-from-tflite.pth', {'pad_type': 'same'}),
           'mobilenet_v2': ('mobilenet_v2-tvlayout-from-tflite.pth', {}),
           'squeezenet1_0': ('squeezenet1_0-tvlayout-from-deepcompression.pth', {})}
@@ -96,7 +96,7 @@ def _not_here(name: str, e: Exception) -> FileNotFoundError:
     return FileNotFoundError(f"the ImageNet weights of {name!r} could not be had ({type(e).__name__}: {str(e).splitlines()[0][:200]}). With a network they are fetched once; "
                              f"without one set COURSE_LIB_DATA to a folder with weights/ of {', '.join(_FILES)}, or take weights='embedded' with 'resnet10', or weights=None")
 
-# %% ../nbs/07_fine_tuning.ipynb #54d0982a
+# %% ../nbs/07_fine_tuning.ipynb #50348dcd
 def backbone(
     name: str | Callable, # 'resnet10', a name of `timm.list_models()` or of torchvision, or a function of `torchvision.models`
     weights: str | os.PathLike | None = 'embedded', # 'embedded' (only 'resnet10' has them), 'imagenet', a .safetensors or .pth file, or None for random ones
@@ -155,7 +155,7 @@ def _torchvision_body(name, weights):
     body.stats, body.n_features = tuple(map(tuple, imagenet_stats)), num_features_model(nn.Sequential(*body.children()))
     return body
 
-# %% ../nbs/07_fine_tuning.ipynb #341218f6
+# %% ../nbs/07_fine_tuning.ipynb #f4226d35
 def _three_groups(m: nn.Sequential) -> list: # as fastai splits torchvision's ResNets: early layers, late layers, head
     net = m[0].model
     late = [*net.layer3.parameters(), *net.layer4.parameters()]
@@ -173,7 +173,7 @@ def _normalise(dls, stats):
     if not np.allclose(seen, stats, atol=1e-3):
         raise ValueError(f"dls normalises with mean and std {seen}, the weights were trained with {[list(s) for s in stats]}: make new DataLoaders without Normalize, or pass normalize=False to keep yours")
 
-# %% ../nbs/07_fine_tuning.ipynb #5ff7809d
+# %% ../nbs/07_fine_tuning.ipynb #3b7be036
 def learner(
     dls: DataLoaders, # of pictures; `Normalize` with the weights' statistics is added to it
     arch: str | Callable = 'resnet10', # see `backbone`
@@ -209,7 +209,7 @@ def learner(
 
 def _tv(arch): return getattr(torchvision.models, arch, None) if isinstance(arch, str) else arch
 
-# %% ../nbs/07_fine_tuning.ipynb #9e5687e5
+# %% ../nbs/07_fine_tuning.ipynb #5408f422
 def param_groups(
     model: nn.Module | Learner, # a Learner's groups are those of its splitter, a model's are its children
 ) -> object: # pandas DataFrame: depth (0 takes the picture), modules, layers (convolutions and linear layers), parameters, trainable, frozen
@@ -230,7 +230,7 @@ def param_groups(
 
 _WEIGHTED = (nn.modules.conv._ConvNd, nn.Linear)
 
-# %% ../nbs/07_fine_tuning.ipynb #3a2ca2c4
+# %% ../nbs/07_fine_tuning.ipynb #3dd4daca
 class StepRecorder(Callback):
     "Writes down, for every training step, the rate, the momentum and the frozen state of each parameter group"
     run_valid, order = False, 70 # after fastai's scheduler, which has order 60
@@ -257,7 +257,7 @@ class StepRecorder(Callback):
         import pandas as pd
         return pd.DataFrame(self.rows, columns=['step', 'fit', 'epoch', 'group', 'lr', 'mom', 'trainable', 'frozen'])
 
-# %% ../nbs/07_fine_tuning.ipynb #f3bda90f
+# %% ../nbs/07_fine_tuning.ipynb #1435c735
 def schedule(
     learn: Learner, # made by `learner`, or given `cbs=StepRecorder()`, and trained
     axs: Sequence | None = None, # three matplotlib axes, default new ones
@@ -286,7 +286,7 @@ def schedule(
     axs[2].set(ylabel='group', yticks=range(last + 1), xlabel='training step (grey: frozen)', ylim=(last + 0.5, -0.5))
     return axs
 
-# %% ../nbs/07_fine_tuning.ipynb #52f567d5
+# %% ../nbs/07_fine_tuning.ipynb #fec6f7bc
 def discriminative_lrs(
     lr: float | slice | Sequence[float], # one rate, slice(lo, hi), slice(hi), or one rate for each group
     n: int, # parameter groups, at least 1
@@ -305,7 +305,7 @@ def discriminative_lrs(
     if not all(r > 0 for r in out): raise ValueError(f"rates must be above 0, got {lr}")
     return out
 
-# %% ../nbs/07_fine_tuning.ipynb #b96b4742
+# %% ../nbs/07_fine_tuning.ipynb #d5a5c597
 def step_memory(
     model: nn.Module, # on its device, in the mode it is in
     batch: Tensor, # pictures [N, 3, h, w] on that device
@@ -326,7 +326,7 @@ def step_memory(
     del out
     return found
 
-# %% ../nbs/07_fine_tuning.ipynb #340b2c64
+# %% ../nbs/07_fine_tuning.ipynb #fea9c206
 @dataclass(frozen=True)
 class LayerCount:
     "Weighted layers (convolutions and linear layers) of a network"
@@ -381,7 +381,7 @@ def _whole(arch) -> nn.Module:
     recipe = _recipe() if source == 'course' else None
     return timm.create_model(recipe['model'] if recipe else arch, **(recipe['kwargs'] if recipe else {}))
 
-# %% ../nbs/07_fine_tuning.ipynb #2f1c884b
+# %% ../nbs/07_fine_tuning.ipynb #517e1d9d
 @dataclass(frozen=True)
 class Comparison:
     "What `compare_archs` measured"
