@@ -1,4 +1,6 @@
 "What the exercises of the chapter on the foundations are held against"
+import re
+
 import torch
 
 from course_lib.exercises import Wrong, exercise, expect, same, wrong
@@ -270,8 +272,10 @@ def momentum(answer):
             try: opt.step()
             except NotImplementedError: wrong('not written yet: put your own lines in the place of `raise NotImplementedError`')
             except Exception as e:
-                wrong('a parameter without a gradient (its `.grad` is None) stops your step: leave such a parameter alone' if frozen is not None
-                      else f'your step raised {type(e).__name__}: {e} (parameters of the shapes {shapes}): does every parameter have a speed of its own, in its own shape?')
+                if frozen is not None: wrong('a parameter without a gradient (its `.grad` is None) stops your step: leave such a parameter alone')
+                hint = (': does every parameter have a speed of its own, in its own shape?' if re.search('shape|size', str(e)) else
+                        ': a step is no part of what backward() looks back on, so switch gradients off while it is made' if 'leaf' in str(e) else '')
+                wrong(f'your step raised {type(e).__name__}: {e} (parameters of the shapes {shapes}){hint}')
             for p, g in zip(params, step):
                 expect(g is None or (p.grad is not None and p.grad.equal(g)), 'your step changes `.grad`: is the speed the same memory as the gradient? Keep a tensor of its own')
             _run(opt.zero_grad, 'zero_grad')

@@ -363,3 +363,8 @@ class MovesCopies(_Base):
     def one(self, i, p):
         self.speeds[i] = self.beta*self.speeds[i] + p.grad
         p = p - self.lr*self.speeds[i]
+
+@mutant('momentum', says='switch gradients off')
+class KeepsTheRecord(_Base):
+    def step(self):
+        for i, p in enumerate(self.params): self.one(i, p)
