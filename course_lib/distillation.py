@@ -1,4 +1,4 @@
-"""After this notebook you can write a loss with its own gradient and prove it right, train a network from another one's answers, and say from ten seeds when that helps and when it does nothing.
+"""After this notebook you can write a loss with its own gradient and prove it right, train a network from another one's answers, and say from ten seeds what it brings and when it brings nothing.
 
 Docs: https://course-lib.github.io/course_lib/distillation.html.md"""
 

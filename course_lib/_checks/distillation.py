@@ -20,7 +20,7 @@ def soft_targets(answer):
         got, p = answer(x, t), x.softmax(1)
         if isinstance(got, torch.Tensor) and got.shape == x.shape and got.is_floating_point():
             sums = got.sum(1)
-            same(got, (x/t).softmax(1), what=f'soft targets at temperature {t:g}', mistakes={
+            same(got, (x/t).softmax(1), what=f'table of soft targets at temperature {t:g}', mistakes={
                 'your targets get sharper when the temperature rises, and they should get softer': lambda: (x*t).softmax(1),
                 f'at temperature {t:g} your targets are those of temperature 1: the temperature has no effect': lambda: p,
                 'your targets add up to 1 along the wrong dimension: the classes stand in dimension 1': lambda: (x/t).softmax(0),
@@ -29,11 +29,11 @@ def soft_targets(answer):
                 'your targets come from probabilities that went through a second softmax: soften the logits themselves': lambda: (p/t).softmax(1),
                 f'your targets add up to {sums.flatten()[0]:.3g} and not to 1: after the power they have to be divided by their sum again': lambda: p**(1/t),
             })
-        same(got, (x/t).softmax(1), what=f'soft targets at temperature {t:g}')
+        same(got, (x/t).softmax(1), what=f'table of soft targets at temperature {t:g}')
     big = torch.tensor([[2e4, 0., 0.]])
     got = answer(big, 2.)
     if isinstance(got, torch.Tensor) and got.isnan().any(): wrong('very large logits give nan: the exponential overflows, so the largest logit has to be taken off first, or a softmax used that does it')
-    same(got, torch.tensor([[1., 0., 0.]]), what='soft targets of very large logits')
+    same(got, torch.tensor([[1., 0., 0.]]), what='table of soft targets of very large logits')
 
 
 @exercise
@@ -44,7 +44,7 @@ def sure_weights(answer):
         conf, label = p.amax(1), t.amax(1)
         got = answer(t)
         if isinstance(got, torch.Tensor) and got.shape == (n, 1): wrong(f'your weights have the shape {[n, 1]}: one number per sample is the shape {[n]}, or they will broadcast against the losses')
-        if n > 1: same(got, conf/conf.sum(), what='weights', mistakes={
+        if n > 1: same(got, conf/conf.sum(), what='vector of weights', mistakes={
             'your weights are the confidences themselves: divide them by their sum over the batch, so that they add up to 1': conf,
             f'your weights add up to {n}, the size of the batch: their mean is 1, and their sum should be': conf/conf.mean(),
             'your confidences are logits: turn them into probabilities first, since a logit may be negative and has no scale': label/label.sum(),
@@ -54,19 +54,27 @@ def sure_weights(answer):
             'your weights take the smallest probability of each sample, and it should be the largest': lambda: (lambda w: w/w.sum())(p.amin(1)),
             'your weights are all the same: probabilities add up to 1 for every sample, so look at the largest': torch.full((n,), 1/n),
         })
-        same(got, conf/conf.sum(), what='weights' if n > 1 else 'weight in a batch of one')
+        same(got, conf/conf.sum(), what='vector of weights' if n > 1 else 'weight in a batch of one')
     got = answer(_randn(answer, 4, 3).requires_grad_())
     expect(not got.requires_grad, 'your weights still hang on the teacher\'s graph, so training the student would change the teacher: cut them off')
 
 
 class _Teacher(nn.Module):
-    "A teacher that notes how it was called; a copy of it is itself, so that the check sees what is left behind"
+    "A teacher that notes how it was called; its first copy is itself, so that the check sees what is left behind"
     def __init__(self, broken=False):
         super().__init__()
         self.body = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5))
         self.head = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4))
-        self.broken, self.calls = broken, []
-    def __deepcopy__(self, memo): return self
+        self.broken, self.calls, self.handed_over = broken, [], False
+    def __deepcopy__(self, memo):
+        if not self.handed_over:
+            self.handed_over = True
+            return self
+        other = _Teacher(self.broken)
+        other.load_state_dict(self.state_dict())
+        for a, b in zip(other.modules(), self.modules()): a.training = b.training
+        other.calls, other.handed_over = self.calls, True
+        return other
     def forward(self, x):
         self.calls.append((torch.is_grad_enabled(), any(m.training for m in self.modules())))
         if self.broken: raise _Broken('a batch of the wrong shape')
