@@ -14,7 +14,7 @@ def _draw(answer, *shape, scale=2.0): return scale*torch.randn(shape, generator=
 def _labels(answer, n, classes): return torch.randint(classes, (n,), generator=answer.generator)
 
 
-def _range(x): return f'{x.min():.3g}' if x.max() - x.min() < 1e-3 else f'{x.min():.3g} to {x.max():.3g}'
+def _range(x): return f'{x.min():.3g}' if x.max() - x.min() < 1e-3 else f'between {x.min():.3g} and {x.max():.3g}'
 
 
 def _one_hot(y, classes, dtype=torch.float32): return F.one_hot(y, classes).to(dtype)
@@ -207,7 +207,7 @@ def cross_entropy(answer):
         got = answer(x, torch.tensor([y]))
         seen = f'for the logits {[int(v) for v in x[0].tolist()]} and the label {y} the loss is {want:.4g}; yours is {got.item():.4g}'
         expect(not got.isnan(), f'{seen}: exponentials overflow to infinity, or all vanish to 0. Only differences count: take the row\'s largest logit off first')
-        expect(got != math.inf, f'{seen}: somewhere the logarithm of a zero is taken, of a probability or a sum too small for a float. Let log and exp cancel on paper, and take the row\'s largest logit off first')
+        expect(got != math.inf, f'{seen}: either an exponential overflows (a float32 holds no more than e to the power of 88), or the logarithm is taken of a probability that was rounded to 0. Let log and exp cancel on paper, and take the row\'s largest logit off first')
         expect(abs(got.item() - want) <= 1e-3*want, f'{seen}: a small number added inside the logarithm, or a limit on the probability, hides how wrong the model is (and such an item teaches it '
                'nothing). Do without the probability: take its logarithm on paper first')
     rows, cause = torch.tensor([[1000., 999.], [-1000., -1001.]]), 'take off each row its own largest logit. Next to the largest of the whole table all exponentials of a low row vanish'
@@ -277,7 +277,7 @@ def logit_gradient(answer):
         every = q.clone(); every[:, y] -= 1
         batch = x.softmax(0) - hot
         same(got, whole/n, what='gradient', mistakes={
-            f'yours is {n} times too large: that is the gradient of the sum. For the mean over {n} items each row counts one {n}th': whole,
+            f'yours is {n} times too large: that is the gradient of the sum. The mean over {n} items divides it among them': whole,
             f'yours is divided by all {n*classes} entries; the mean is over the {n} items': whole/(n*classes),
             f'yours is divided by the {classes} classes; the mean is over the {n} items': whole/classes,
             'yours points the other way: a gradient points to where the loss grows, so it is negative at the right class. What you have is the step that makes the loss smaller': -whole/n,

@@ -207,7 +207,7 @@ def sum_without_its_dimension(logits, labels):
     log_q = logits - logits.exp().sum(1).log()
     return -log_q[torch.arange(len(labels)), labels].mean()
 
-@mutant('cross_entropy', says='logarithm of a zero is taken')
+@mutant('cross_entropy', says='logarithm is taken of a probability that was rounded to 0')
 def log_of_rounded_zero(logits, labels): return -logits.softmax(1)[torch.arange(len(labels)), labels].log().mean()
 
 @mutant('cross_entropy', says='hides how wrong the model is')
@@ -216,7 +216,7 @@ def patched_inside_the_log(logits, labels): return -(logits.softmax(1)[torch.ara
 @mutant('cross_entropy', says='hides how wrong the model is')
 def clamped_probability(logits, labels): return -logits.softmax(1)[torch.arange(len(labels)), labels].clamp(min=1e-7).log().mean()
 
-@mutant('cross_entropy', says="logarithm of a zero|overflow to infinity")
+@mutant('cross_entropy', says='an exponential overflows')
 def naive_log_sum_exp(logits, labels): return (logits.exp().sum(1).log() - logits[torch.arange(len(labels)), labels]).mean()
 
 @mutant('cross_entropy', says='(?i)each row its own largest logit')
