@@ -181,6 +181,8 @@ def test_embedded_weights_are_the_file_and_frozen():
     assert table.parameters.sum() == sum(p.numel() for p in learn.model.parameters())
     assert table.layers.sum() == sum(isinstance(m, (nn.Conv2d, nn.Linear)) for m in learn.model.modules())
     assert param_groups(learn.model).parameters.tolist() == [table.parameters[:2].sum(), table.parameters[2]]
+    net, groups = learn.model[0].model, learn.opt.param_lists
+    assert groups[0][0] is net.conv1[0].weight and any(p is net.layer3[0].conv1.weight for p in groups[1]) and any(p is net.layer2[0].conv2.weight for p in groups[0])
     body = backbone('resnet10')
     assert body.eval()(torch.zeros(2, 3, 64, 64)).shape == (2, body.n_features, 2, 2)
     assert not body(torch.zeros(2, 3, 64, 64)).equal(backbone('resnet10', None)(torch.zeros(2, 3, 64, 64)))
@@ -231,6 +233,8 @@ def test_weights_of_another_architecture_are_refused_by_tensor(tmp_path):
     with pytest.raises(ValueError, match=r"'0.weight' has shape \[5, 3\], the model wants \[4, 3\]"): load_weights(net(), net(5).state_dict())
     with pytest.raises(ValueError, match=r"no tensor '0.bias', which the model has with shape \[4\]"): load_weights(net(), net(bias=False).state_dict())
     with pytest.raises(ValueError, match=r"'0.bias' with shape \[4\], which the model has not"): load_weights(net(bias=False), net().state_dict())
+    turned = net().state_dict() | {'0.weight': torch.zeros(3, 4)}
+    with pytest.raises(ValueError, match=r"'0.weight' has shape \[3, 4\], the model wants \[4, 3\]"): load_weights(net(), turned)
     target, state = net(), net().state_dict()
     old = {k: v.clone() for k, v in target.state_dict().items()}
     with pytest.raises(ValueError): load_weights(target, state | {'1.bias': torch.zeros(3)})
@@ -272,8 +276,18 @@ def test_layers_of_others_and_nothing_left_behind():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5), nn.Linear(5, 2, bias=False))
     assert layer_count(model) == LayerCount(3, 0)
     assert model.training and all(p.grad is None for p in model.parameters()) and model[1].num_batches_tracked == 0
-    frozen = model.requires_grad_(True)
-    with torch.no_grad(): assert layer_count(frozen) == LayerCount(3, 0)
+    with torch.no_grad(): assert layer_count(model) == LayerCount(3, 0)
+
+    class Product(nn.Module):
+        "A matrix product of values alone, and a branch that is shorter"
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.side = nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(3, 4)
+        def forward(self, x):
+            x = x.mean((2, 3))
+            h = self.b(self.a(x).relu()) + self.side(x)
+            return h @ h.T
+    assert layer_count(Product()) == LayerCount(2, 1)
 
 
 def test_memory_is_counted_by_hand():
@@ -329,8 +343,10 @@ def test_searching_a_rate_leaves_no_record(tmp_path):
     assert len(learn.step_recorder.rows) == 2*len(before[0])
 
 
-def test_comparing_trains_each_alone():
-    calls = []
+def test_comparing_trains_each_alone(monkeypatch):
+    calls, fits = [], []
+    fit = fv.Learner.fit
+    monkeypatch.setattr(fv.Learner, 'fit', lambda self, n, *a, **k: (fits.append((id(self), n)), fit(self, n, *a, **k))[1])
     def make():
         calls.append(1)
         return make_dls()
@@ -343,6 +359,10 @@ def test_comparing_trains_each_alone():
     assert (t.low <= t.accuracy).all() and (t.accuracy <= t.high).all() and (t[['images/s', 'memory (MB)', 'seconds']] > 0).all(axis=None)
     assert t.parameters['lcnet_050'] == sum(p.numel() for p in learner(make_dls(), 'lcnet_050', None).model.parameters())
     assert 'resnet10, None' in found._repr_html_()
+    assert t['memory (MB)']['resnet10, embedded'] == t['memory (MB)']['resnet10, None']  # what counts is the unfrozen network
+    per_run = {}
+    for who, n in fits: per_run[who] = per_run.get(who, 0) + n
+    assert sum(per_run.values()) == 3*2*2  # three networks, two seeds, two epochs each
     again = compare_archs(['resnet10', ('resnet10', None), ('lcnet_050', None)], make, epochs=1, lr=5e-3, seeds=(0, 1))
     assert again.table.accuracy.tolist() == t.accuracy.tolist()  # measuring speed does not change what is learned
     ax = found.plot()
