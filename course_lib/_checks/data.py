@@ -1,0 +1,173 @@
+"What the exercises of the chapter on data are held against"
+import torch
+
+from course_lib.exercises import exercise, expect, same, wrong
+
+
+@exercise
+def label_of(answer):
+    for path, want, mistakes in [
+        ('oxford-iiit-pet/images/beagle_7.jpg', 'beagle', {
+            'yours gives the folder. In the folder `images` the label stands in the file name': 'images',
+            'the number of the picture still hangs on the label': 'beagle_7',
+            'the ending and the number still hang on the label': 'beagle_7.jpg'}),
+        ('oxford-iiit-pet/images/great_pyrenees_107.jpg', 'great_pyrenees', {
+            'a breed may have an underscore in its name: only what comes after the last one is the number': 'great'}),
+        ('mnist_png/training/7/123.png', '7', {
+            'the label is a name, a string, also where it looks like a number': 7,
+            'yours gives the part of the set; the label is the folder right above the file': 'training',
+            'yours reads the file name, as for the pets; outside the folder `images` the label is the folder right above the file': '123'}),
+        ('sets/old/images/Maine_Coon_12.jpg', 'Maine_Coon', {
+            'capitals count: they tell the cats from the dogs': 'maine_coon',
+            'yours counts folders from the left, and this path is longer: look from the right': 'old'}),
+        ('a/b/c/mnist_sample/valid/3/9.png', '3', {
+            'yours counts folders from the left, and this path is longer: look from the right': lambda: 'c',
+            'yours reads the file name; outside the folder `images` the label is the folder right above the file': '9'}),
+        ('images/cifar10/train/deer/4_deer.png', 'deer', {
+            'some folder far above is called `images` too; only the one right above the file counts': '4'}),
+    ]:
+        same(answer(path), want, what=f'label of {path}', mistakes=mistakes)
+
+
+_SIDE = '''file,kind,shows,copy_of
+great_pyrenees_3.jpg,near_duplicate,great_pyrenees,great_pyrenees_1.jpg
+beagle_7.jpg,label_error,pug,
+Maine_Coon_2.jpg,label_error,Persian,
+pug_5.jpg,near_duplicate,pug,pug_2.jpg
+'''
+
+
+@exercise
+def what_they_show(answer):
+    for files, want in [
+        (['beagle_7.jpg', 'pug_1.jpg'], ['pug', 'pug']),
+        (['pug_1.jpg', 'great_pyrenees_12.jpg', 'beagle_7.jpg', 'pug_5.jpg', 'Maine_Coon_2.jpg', 'great_pyrenees_3.jpg', 'beagle_70.jpg'],
+         ['pug', 'great_pyrenees', 'pug', 'pug', 'Persian', 'great_pyrenees', 'beagle']),
+        ([], []),
+    ]:
+        said = [f.rsplit('_', 1)[0] for f in files]
+        shows = {line.split(',')[0]: line.split(',')[2:] for line in _SIDE.splitlines()[1:]}
+        got = answer(files, _SIDE)
+        expect(isinstance(got, list), f'a list is asked for, yours is of type {type(got).__name__}')
+        expect(not files or len(got) == len(files), f'{len(files)} files were asked about and yours answers for {len(got)}: the side file lists only what was planted, all other names are right')
+        same(got, want, what='list of breeds', mistakes={
+            'those are the breeds the file names say; the side file knows which of them are wrong': said,
+            'yours takes the first part of the name only: a breed may have an underscore in it': [shows[f][0] if f in shows else f.split('_')[0] for f in files],
+            'a near-duplicate is named rightly: it shows the breed, not the file it is a copy of': [shows[f][1] or shows[f][0] if f in shows else s for f, s in zip(files, said)],
+            'the order is lost: the answers come in the order of the files that were asked about': sorted(want),
+            'yours takes beagle_70.jpg for beagle_7.jpg: compare whole names': [next((v[0] for k, v in shows.items() if f.startswith(k[:-4])), s) for f, s in zip(files, said)],
+            'that is what kind of mistake was planted; asked is the breed in the picture': [next((r.split(',')[1] for r in _SIDE.splitlines() if r.startswith(f + ',')), s) for f, s in zip(files, said)],
+        })
+
+
+def _films(genres, order):
+    return [f'{i + 1}|Film {i + 1} (199{i % 10})|01-Jan-199{i % 10}||http://films/{i + 1}|' + '|'.join(map(str, genres[i].int().tolist())) for i in order]
+
+
+@exercise
+def genre_table(answer):
+    for n, k in [(3, 5), (7, 19), (1, 2)]:
+        genres = (torch.rand(n, k, generator=answer.generator) < 0.4).float()
+        genres[0, 0], genres[-1, -1] = 0, 1
+        order = torch.randperm(n, generator=answer.generator).tolist()
+        if n > 1 and order == list(range(n)): order = order[::-1]
+        lines = _films(genres, order)
+        as_read = genres[order]
+        got = answer(lines)
+        if isinstance(got, torch.Tensor) and got.ndim == 2 and got.shape != genres.shape:
+            expect(got.shape != (k, n), f'yours is [{k}, {n}], genres by films; asked is a row for each film')
+            expect(got.shape != (n, k + 1), f'yours has {k + 1} columns for {k} genres: the first five fields are number, title, two dates and an address, so one of them came along')
+            expect(got.shape != (n, k - 1), f'yours has {k - 1} columns for {k} genres: the first genre was left out')
+            expect(got.shape != (n + 1, k), f'yours has {n + 1} rows for {n} films: films are numbered from 1, rows from 0')
+        if isinstance(got, torch.Tensor) and got.dtype != torch.float32: wrong(f'yours is {str(got.dtype).removeprefix("torch.")}; a model multiplies this table, so float32 is asked for')
+        same(got, genres, what=f'table of {n} films and {k} genres', mistakes={
+            'the rows come in the order of the lines; row 0 belongs to film number 1, wherever its line stands': as_read,
+            'every row stands one place too far down: films are numbered from 1, rows from 0': genres.roll(1, 0),
+            'the genres come in reverse order': genres.flip(1),
+            'each row adds up to 1; the table should hold 1 for every genre of a film': genres/genres.sum(1, keepdim=True).clamp(min=1),
+        })
+
+
+def _standard(x): return (x - x.mean((1, 2, 3), keepdim=True))/x.std((1, 2, 3), keepdim=True, correction=0)
+
+
+def _twins(x, limit, scale=1.):
+    d = (x[:, None] - x[None]).square().mean((2, 3, 4)).sqrt()*scale
+    return [(i, j) for i in range(len(x)) for j in range(i + 1, len(x)) if d[i, j] < limit]
+
+
+@exercise
+def near_twins(answer):
+    for n, c, h, w in [(6, 3, 8, 12), (9, 1, 16, 10), (2, 3, 6, 5), (1, 3, 6, 5)]:
+        x = torch.rand(n, c, h, w, generator=answer.generator)
+        if n > 4:
+            noise = torch.rand(3, c, h, w, generator=answer.generator)
+            x[4] = 1.3*(0.9*x[0] + 0.1*noise[0]) + 0.05   # brightened, not beside its twin
+            x[3] = 0.5*(0.95*x[2] + 0.05*noise[1]) + 0.1                          # darker, and beside it
+            x[5] = x[1]
+            x[5, 0] += 0.05*noise[2, 0]
+        want, limit = _twins(_standard(x), 0.3), 0.3
+        assert n < 5 or want == [(0, 4), (1, 5), (2, 3)]
+        got = answer(x, limit)
+        expect(isinstance(got, (list, tuple, set)), f'a list of pairs is asked for, yours is of type {type(got).__name__}')
+        got = [tuple(int(v) for v in p) for p in got]
+        if any(i == j for i, j in got): wrong(f'yours holds {next(p for p in got if p[0] == p[1])}: every picture is its own twin, and that is no find')
+        if any(i > j for i, j in got): wrong('yours holds pairs with the larger number first, or each pair twice: once is enough, (i, j) with i smaller than j')
+        got = sorted(got)
+        same(got, want, what=f'list of pairs among {n} pictures', mistakes={
+            'the brightened and the darkened copies are missing: take away each picture\'s own mean and divide by its own spread before you compare': _twins(x, limit),
+            'the darkened copy is missing or too many are found: the mean of each picture is taken away, and its spread is not divided out': _twins(x - x.mean((1, 2, 3), keepdim=True), limit),
+            'the copies of another brightness are missing: yours divides by the spread of all pictures together, not by each picture\'s own': _twins((x - x.mean())/x.std(), limit),
+            'yours adds the squared differences up and does not take their mean, so the larger the pictures, the fewer the twins': _twins(_standard(x), limit, (c*h*w)**0.5),
+            'yours compares neighbours only; a twin can stand anywhere': [(i, j) for i, j in want if j == i + 1],
+            'yours finds those that are not twins: below the limit they are, not above': [(i, j) for i in range(n) for j in range(i + 1, n) if (i, j) not in want],
+            'positions should count from 0': [(i + 1, j + 1) for i, j in want],
+        })
+
+
+@exercise
+def split_by_user(answer):
+    for ids, share, rows in [([3, 8, 20, 21, 50], 0.4, 60), (list(range(100, 130)), 0.2, 900), ([7, 9], 0.5, 11)]:
+        users = torch.tensor(ids)[torch.randint(len(ids), (rows,), generator=answer.generator)**2 % len(ids)]
+        users[:len(ids)] = torch.tensor(ids)
+        users = users[torch.randperm(rows, generator=answer.generator)]
+        def call(seed):
+            before, gen = torch.get_rng_state(), torch.Generator().manual_seed(seed)
+            got = answer(users, share, gen)
+            expect(torch.get_rng_state().equal(before), 'the global generator has moved: draw from `gen`')
+            expect(isinstance(got, torch.Tensor) and got.dtype == torch.bool and got.shape == (rows,),
+                   f'one True or False for each of the {rows} rows is asked for, a bool tensor [{rows}]; yours is '
+                   + (f'{str(got.dtype).removeprefix("torch.")} {list(got.shape)}' if isinstance(got, torch.Tensor) else f'of type {type(got).__name__}'))
+            return got
+        got = call(0)
+        both = [u for u in ids if 0 < got[users == u].sum() < (users == u).sum()]
+        expect(not both, f'user {both[0] if both else 0} has rows on both sides, and so have {max(len(both) - 1, 0)} others: draw users, not rows')
+        chosen, want = len(users[got].unique()), round(share*len(ids))
+        if chosen != want:
+            expect(chosen != len(ids) - want, f'{chosen} of {len(ids)} users are marked True: that is the part to train on. True marks the share {share} to validate on')
+            expect(users[got].numel() == 0 or abs(chosen - want) < 2 or chosen != 0, 'no user is chosen')
+            wrong(f'of {len(ids)} users {chosen} are chosen, and a share of {share} is {want}: take the share of the users there are. Their numbers have gaps, and each has another number of rows')
+        again = {tuple(users[call(seed)].unique().tolist()) for seed in range(8)}
+        expect(len(again) > 1, 'eight generators with eight seeds choose the same users: which ones must be drawn from `gen`, or the first (or the busiest) users are always the test')
+        expect(call(3).equal(call(3)), 'the same seed gives another choice: everything must come from `gen`')
+
+
+@exercise
+def stays_inside(answer):
+    for name, want, cause in [
+        ('pets/images/pug_1.jpg', True, 'that is a plain file in the folder, nothing is wrong with it'),
+        ('../outside.txt', False, 'it climbs out of the folder with two dots'),
+        ('pets/../../outside.txt', False, 'it begins in the folder and climbs out later: look at every part of the name'),
+        ('/etc/passwd', False, 'it begins with a slash: that is a place of its own, wherever you unpack'),
+        ('other/a.txt', False, 'it is written beside the folder: the first part must be the folder\'s name'),
+        ('pets_evil/a.txt', False, 'its folder only begins with the same letters: compare whole parts of the name, not beginnings'),
+        ('pets/notes..txt', True, 'two dots inside a file name do no harm: only a whole part that is .. climbs'),
+        ('pets/a/../b.txt', False, 'a name that climbs is refused even where it seems to end inside: a link on the way could make it end elsewhere'),
+        ('pets/..\\..\\outside.txt', False, 'on Windows a backslash parts folders too, so a name with one is refused'),
+        ('pets/C:evil.txt', False, 'on Windows a colon names a drive, so a name with one is refused'),
+        ('/pets/a.txt', False, 'it begins with a slash: that is a place of its own, wherever you unpack'),
+        ('images/pets/a.txt', False, 'the folder\'s name stands somewhere in it, but not at its beginning'),
+        ('pets/deep/er/than/that.jpg', True, 'it lies deep below the folder, and there is nothing wrong with that'),
+    ]:
+        same(answer(name, 'pets'), want, what=f'answer for {name!r}', mistakes={f'{name!r} should be {"let in" if want else "refused"}: {cause}': not want})
+    same(answer('set/a.txt', 'set'), True, what="answer for 'set/a.txt' in 'set'", mistakes={'the folder is an argument; it is not always called pets': False})
