@@ -58,20 +58,20 @@ def softmax(answer):
         if x.ndim == 2 and x.shape[0] == x.shape[1]:
             mistakes[f'right shape, wrong values: your sums are laid along the wrong dimension, so the {x.shape[0]} rows are divided by one another\'s sums. On a square nothing is '
                      'raised; on other shapes it would be. A sum drops its dimension unless you keep it with size 1'] = e/e.sum(dim)
-        same(got, want, what='probabilities', mistakes=mistakes)
+        same(got, want, what='softmax', mistakes=mistakes)
     double = _draw(answer, 2, 3).double()
-    same(answer(double, 1), double.softmax(1), what='probabilities of float64 logits', rtol=1e-9)
+    same(answer(double, 1), double.softmax(1), what='softmax of float64 logits', rtol=1e-9)
     big = torch.tensor([[10_000., 9_999., 0.]])
     got, want = answer(big, 1), big.softmax(1)
     expect(not got.isnan().any(), f'for the logits 10000, 9999 and 0 yours gives {[round(v, 4) for v in got[0].tolist()]}: exp(10000) overflows to infinity, and infinity '
            'over infinity is not a number. Only differences of logits count: what could you take off all of them first?')
-    same(got, want, what='probabilities of very large logits', mistakes={
+    same(got, want, what='softmax of very large logits', rtol=1e-2, mistakes={
         'for the logits 10000 and 9999 yours gives equal probabilities: large logits were cut off, and their difference with them. Take the same number off all logits of a row instead': torch.tensor([[.5, .5, 0.]])})
     rows = torch.tensor([[1000., 999.], [-1000., -1001.], [0., 1.]])
     got = answer(rows, 1)
     expect(not got.isnan().any(), f'with rows whose logits lie near 1000, -1000 and 0, yours holds nan in row {int(got.isnan().any(1).nonzero()[0]) if got.isnan().any() else 0}: '
            'next to the largest value of the whole tensor all exponentials of that row vanish, and 0/0 is left. What is taken off must be the row\'s own')
-    same(got, rows.softmax(1), what='probabilities of rows at different heights')
+    same(got, rows.softmax(1), what='softmax of rows at different heights', rtol=1e-2)
 
 
 @exercise
@@ -85,17 +85,19 @@ def pick_per_row(answer):
         except Wrong as e:
             if 'IndexError' in str(e) or 'out of bounds' in str(e):
                 wrong(f'an index is out of range for {n} rows and {classes} classes. In the table the first index names the row and the second the class: have they changed places?')
+            if 'same number of dimensions' in str(e):
+                wrong(f'`gather` wants an index with as many dimensions as the table, and the labels have only one, {[n]}: they need a second of size 1 (and the result one fewer)')
             raise
         if isinstance(got, torch.Tensor):
             if got.shape == (n, n) and n > 1:
-                same(got, x[r, y], what='picked values', mistakes={
+                same(got, x[r, y], what='result', mistakes={
                     f'yours has the shape {[n, n]}: the columns {y.tolist()} of every row. One number per row is asked for, {n} in all; they stand on the diagonal of yours': x[:, y]})
             expect(got.shape != (n, 1), f'yours has the shape {[n, 1]}: the right numbers may be in it, in a column. The shape {[n]} is asked for')
             expect(got.shape != (1, n) or n == 1, f'yours has the shape {[1, n]}: one dimension too many. The shape {[n]} is asked for')
             expect(got.shape != () or n > 1, 'for a batch of one row yours is a single number without a dimension; the shape [1] is asked for. Does a squeeze drop more than it should?')
             expect(got.shape != (n, classes), f'yours still has all {classes} columns, {[n, classes]}: one number per row is asked for')
         first = x[r, r % classes]
-        same(got, x[r, y], what='picked values', mistakes={
+        same(got, x[r, y], what='result', mistakes={
             'yours is the largest of each row, whatever the label says. A loss looks at the right class, also where the model prefers another': x.amax(1),
             'yours picks row 0 and its class 0, row 1 and its class 1, and so on: where do the labels come in?': first,
             'yours picks from the classes 0 and 1 only: a choice between two columns does not do for more classes': torch.where(y == 1, x[:, 1], x[:, 0]),
@@ -108,7 +110,7 @@ def pick_per_row(answer):
     got = answer(x, y)
     expect(not got.isnan().any(), 'a log-probability may be minus infinity (class 0 of the first row is), and yours turns it to nan: 0 times infinity is not a number. '
            'Pick the number instead of multiplying the others away')
-    same(got, torch.tensor([-0.5, -math.inf]), what='picked values where others are minus infinity')
+    same(got, torch.tensor([-0.5, -math.inf]), what='result where other values are minus infinity')
     same(answer(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long)), torch.zeros(0), what='result for a batch without rows')
     x = _draw(answer, 3, 4).requires_grad_()
     got = answer(x, torch.tensor([3, 0, 1]))
@@ -198,6 +200,8 @@ def cross_entropy(answer):
         got = _lined_up(answer, f'what you put together does not line up for {n} items and {classes} classes. Which of your results has lost its dimension of classes?', x, y)
         _number(got, n, 'the mean', ': one last step is missing')
         expect(not isinstance(got, (int, float)), 'yours is a plain Python number: no gradient can flow back through it. Return the tensor')
+        expect(not (isinstance(got, torch.Tensor) and got.isnan().any()), 'yours is nan, for quite ordinary logits: is the logarithm taken of the logits themselves? Some are negative. '
+               'The logarithm belongs to the probabilities, or to a sum of exponentials')
         mistakes = _ways_wrong(x, y)
         if n == classes: mistakes['your sums are laid along the wrong dimension, which only a square table lets pass: a sum drops its dimension'] = lambda x=x, y=y: -(x.exp()/x.exp().sum(1)).log()[torch.arange(len(y)), y].mean()
         same(got, F.cross_entropy(x, y), what='loss', mistakes=mistakes)
@@ -254,10 +258,10 @@ def label_smoothing(answer):
         }
         if eps != 0.1: shares[f'yours smooths by 0.1, and `eps` is {eps} here'] = 0.9*hot + 0.1/classes
         if len(y) == classes: shares['items belong in the rows, classes in the columns: yours is turned over'] = want.T
-        same(got, want, what='smoothed labels', mistakes=shares)
+        same(got, want, what='smoothed target', mistakes=shares)
     y = torch.tensor([3, 1, 1, 0])
-    same(answer(y, 4, 0.0), _one_hot(y, 4), what='labels smoothed by 0')
-    same(answer(y, 4, 1.0), torch.full((4, 4), 0.25), what='labels smoothed by 1, which know nothing any more')
+    same(answer(y, 4, 0.0), _one_hot(y, 4), what='target smoothed by 0')
+    same(answer(y, 4, 1.0), torch.full((4, 4), 0.25), what='target smoothed by 1, which knows nothing any more,')
     same(answer(torch.zeros(0, dtype=torch.long), 3, 0.1), torch.zeros(0, 3), what='result for a batch without items')
 
 

@@ -123,6 +123,10 @@ def through_python(values, labels): return torch.tensor([values[i, y].item() for
 def a_list(values, labels): return [values[i, y].item() for i, y in enumerate(labels)]
 
 
+@mutant('pick_per_row', says='`gather` wants an index with as many dimensions')
+def gathers_with_flat_labels(values, labels): return values.gather(1, labels)
+
+
 # perplexity(logits, labels)
 
 @mutant('perplexity', says=r'how is a logarithm undone')
@@ -195,6 +199,9 @@ def logits_as_log_probabilities(logits, labels): return F.nll_loss(logits, label
 
 @mutant('cross_entropy', says='one number per item')
 def mean_forgotten(logits, labels): return F.cross_entropy(logits, labels, reduction='none')
+
+@mutant('cross_entropy', says='logarithm taken of the logits themselves')
+def log_of_logits(logits, labels): return -logits.log()[torch.arange(len(labels)), labels].mean()
 
 @mutant('cross_entropy', says='base 2')
 def in_bits(logits, labels): return F.cross_entropy(logits, labels)/torch.tensor(2.).log()
