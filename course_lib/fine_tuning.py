@@ -36,7 +36,7 @@ from torch import Tensor, nn
 
 from .core import Timer, asset, mean_ci, seed_everything, timeit
 
-# %% ../nbs/07_fine_tuning.ipynb #4e1b1269
+# %% ../nbs/07_fine_tuning.ipynb #8aab8113
 def load_weights(
     model: nn.Module, # changed in place
     weights: str | os.PathLike | dict[str, Tensor], # a .safetensors or .pth file, or tensors by name
@@ -66,7 +66,7 @@ def _read(file: Path) -> dict[str, Tensor]:
         raise ValueError(f"{file.name} must hold tensors by name, it holds {type(state).__name__}: save model.state_dict()")
     return state
 
-# %% ../nbs/07_fine_tuning.ipynb #ee350fc6
+# %% ../nbs/07_fine_tuning.ipynb #1525e99c
 def _recipe() -> dict: return json.loads(asset('resnet10.json').read_text(encoding='utf-8'))
 
 def _tv_names() -> list[str]: return torchvision.models.list_models(module=torchvision.models)
@@ -80,7 +80,7 @@ def _known(name: str) -> str:
     near = list(dict.fromkeys(difflib.get_close_matches(name.lower(), names, 3, 0.5)))
     raise ValueError(f"no architecture {name!r}; " + (f"do you mean {' or '.join(near)}?" if near else "timm.list_models() lists the names"))
 
-# %% ../nbs/07_fine_tuning.ipynb #111bff61
+# %% ../nbs/07_fine_tuning.ipynb #802ab10d
 _FILES = {'mobilenetv2_100': ('mobilenetv2_100-timm-same-from-tflite.pth', {'pad_type': 'same'}),
           'mobilenet_v2': ('mobilenet_v2-tvlayout-from-tflite.pth', {}),
           'squeezenet1_0': ('squeezenet1_0-tvlayout-from-deepcompression.pth', {})}
@@ -96,7 +96,7 @@ def _not_here(name: str, e: Exception) -> FileNotFoundError:
     return FileNotFoundError(f"the ImageNet weights of {name!r} could not be had ({type(e).__name__}: {str(e).splitlines()[0][:200]}). With a network they are fetched once; "
                              f"without one set COURSE_LIB_DATA to a folder with weights/ of {', '.join(_FILES)}, or take weights='embedded' with 'resnet10', or weights=None")
 
-# %% ../nbs/07_fine_tuning.ipynb #50348dcd
+# %% ../nbs/07_fine_tuning.ipynb #2747e64c
 def backbone(
     name: str | Callable, # 'resnet10', a name of `timm.list_models()` or of torchvision, or a function of `torchvision.models`
     weights: str | os.PathLike | None = 'embedded', # 'embedded' (only 'resnet10' has them), 'imagenet', a .safetensors or .pth file, or None for random ones
@@ -155,7 +155,7 @@ def _torchvision_body(name, weights):
     body.stats, body.n_features = tuple(map(tuple, imagenet_stats)), num_features_model(nn.Sequential(*body.children()))
     return body
 
-# %% ../nbs/07_fine_tuning.ipynb #f4226d35
+# %% ../nbs/07_fine_tuning.ipynb #3be14bcd
 def _three_groups(m: nn.Sequential) -> list: # as fastai splits torchvision's ResNets: early layers, late layers, head
     net = m[0].model
     late = [*net.layer3.parameters(), *net.layer4.parameters()]
@@ -167,13 +167,15 @@ def _normalise(dls, stats):
         raise TypeError("dls must be fastai DataLoaders with batch transforms, so that Normalize can be added; or pass normalize=False and normalise the pictures yourself")
     there = [f for f in dls.after_batch.fs if isinstance(f, Normalize)]
     if not there:
-        dls.add_tfms([Normalize.from_stats(*stats)], 'after_batch')
+        norm = Normalize.from_stats(*stats, cuda=False)
+        norm.mean, norm.std = norm.mean.to(dls.device), norm.std.to(dls.device)  # fastai puts them on the GPU also for loaders that stay on the CPU
+        dls.add_tfms([norm], 'after_batch')
         return
     seen = [[round(v, 4) for v in t.flatten().tolist()] for t in (there[0].mean, there[0].std)]
     if not np.allclose(seen, stats, atol=1e-3):
         raise ValueError(f"dls normalises with mean and std {seen}, the weights were trained with {[list(s) for s in stats]}: make new DataLoaders without Normalize, or pass normalize=False to keep yours")
 
-# %% ../nbs/07_fine_tuning.ipynb #3b7be036
+# %% ../nbs/07_fine_tuning.ipynb #1ed9d9c2
 def learner(
     dls: DataLoaders, # of pictures; `Normalize` with the weights' statistics is added to it
     arch: str | Callable = 'resnet10', # see `backbone`
@@ -209,7 +211,7 @@ def learner(
 
 def _tv(arch): return getattr(torchvision.models, arch, None) if isinstance(arch, str) else arch
 
-# %% ../nbs/07_fine_tuning.ipynb #5408f422
+# %% ../nbs/07_fine_tuning.ipynb #4087317c
 def param_groups(
     model: nn.Module | Learner, # a Learner's groups are those of its splitter, a model's are its children
 ) -> object: # pandas DataFrame: depth (0 takes the picture), modules, layers (convolutions and linear layers), parameters, trainable, frozen
@@ -230,7 +232,7 @@ def param_groups(
 
 _WEIGHTED = (nn.modules.conv._ConvNd, nn.Linear)
 
-# %% ../nbs/07_fine_tuning.ipynb #3dd4daca
+# %% ../nbs/07_fine_tuning.ipynb #2a9aa2fc
 class StepRecorder(Callback):
     "Writes down, for every training step, the rate, the momentum and the frozen state of each parameter group"
     run_valid, order = False, 70 # after fastai's scheduler, which has order 60
@@ -257,7 +259,7 @@ class StepRecorder(Callback):
         import pandas as pd
         return pd.DataFrame(self.rows, columns=['step', 'fit', 'epoch', 'group', 'lr', 'mom', 'trainable', 'frozen'])
 
-# %% ../nbs/07_fine_tuning.ipynb #1435c735
+# %% ../nbs/07_fine_tuning.ipynb #78b3edb3
 def schedule(
     learn: Learner, # made by `learner`, or given `cbs=StepRecorder()`, and trained
     axs: Sequence | None = None, # three matplotlib axes, default new ones
@@ -286,7 +288,7 @@ def schedule(
     axs[2].set(ylabel='group', yticks=range(last + 1), xlabel='training step (grey: frozen)', ylim=(last + 0.5, -0.5))
     return axs
 
-# %% ../nbs/07_fine_tuning.ipynb #fec6f7bc
+# %% ../nbs/07_fine_tuning.ipynb #82adda93
 def discriminative_lrs(
     lr: float | slice | Sequence[float], # one rate, slice(lo, hi), slice(hi), or one rate for each group
     n: int, # parameter groups, at least 1
@@ -305,7 +307,7 @@ def discriminative_lrs(
     if not all(r > 0 for r in out): raise ValueError(f"rates must be above 0, got {lr}")
     return out
 
-# %% ../nbs/07_fine_tuning.ipynb #d5a5c597
+# %% ../nbs/07_fine_tuning.ipynb #dd00bd55
 def step_memory(
     model: nn.Module, # on its device, in the mode it is in
     batch: Tensor, # pictures [N, 3, h, w] on that device
@@ -326,7 +328,7 @@ def step_memory(
     del out
     return found
 
-# %% ../nbs/07_fine_tuning.ipynb #fea9c206
+# %% ../nbs/07_fine_tuning.ipynb #318c666f
 @dataclass(frozen=True)
 class LayerCount:
     "Weighted layers (convolutions and linear layers) of a network"
@@ -381,7 +383,7 @@ def _whole(arch) -> nn.Module:
     recipe = _recipe() if source == 'course' else None
     return timm.create_model(recipe['model'] if recipe else arch, **(recipe['kwargs'] if recipe else {}))
 
-# %% ../nbs/07_fine_tuning.ipynb #517e1d9d
+# %% ../nbs/07_fine_tuning.ipynb #380ae2be
 @dataclass(frozen=True)
 class Comparison:
     "What `compare_archs` measured"
