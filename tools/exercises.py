@@ -14,6 +14,7 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parent.parent
+CHECK = "from course_lib.exercises import check"
 BEGIN, END = "## Exercises", "## What to read next"
 NAME = re.compile(r"^#\| *exercise: *(\S+)\s*$", re.M)
 TASK = re.compile(r"^### (?P<title>.+)\n\*(?P<level>easy|medium|hard), (?P<minutes>\d+) minutes?\*\n", re.M)
@@ -59,10 +60,9 @@ def workbook(path: Path):
             if c.source.startswith("## Questions"): break
             out.append(new_markdown_cell(re.sub(r'<span title="[^"]+">([^<]*)</span>', r"\1", c.source), id=c.id))
         elif NAME.search(c.source): out.append(new_code_cell(stub(c.source), id=c.id))
-        elif "#| hide" not in c.source: out.append(new_code_cell(c.source.replace(", remember=False", ""), id=c.id))
+        elif "#| hide" not in c.source: out.append(new_code_cell(c.source.replace(", remember=False", "").replace(CHECK, f"{CHECK}, progress, quiz"), id=c.id))
     out += [new_markdown_cell("## Where you stand", id=f"{path.stem[:2]}-stand"), new_code_cell("progress()", id=f"{path.stem[:2]}-progress"),
             new_markdown_cell("## The questions of this chapter", id=f"{path.stem[:2]}-questions"),
-            new_code_cell("from course_lib.exercises import quiz", id=f"{path.stem[:2]}-import"),
             new_code_cell(f"quiz({path.stem!r})", id=f"{path.stem[:2]}-quiz")]
     return new_notebook(cells=out, metadata={"kernelspec": nb.metadata.kernelspec})
 

@@ -175,7 +175,8 @@ def imported_modules(tree, top_only):
 def module_order(root):
     "A module or notebook uses only modules with a smaller number (a notebook also its own)"
     numbers, problems = chapters(root), []
-    trees = [(p.name, numbers.get(p.stem, -1), ast.parse(p.read_text(encoding="utf-8"))) for p in module_files(root)]
+    numbers_of_modules = numbers | {"exercises": 1}  # written for every chapter, so it uses the first one alone
+    trees = [(p.name, numbers_of_modules.get(p.stem, -1), ast.parse(p.read_text(encoding="utf-8"))) for p in module_files(root)]
     trees += [(p.name, int(p.stem[:2]) + 1, python_of(c.source)) for p, nb in notebooks(root) if p.stem[:2].isdigit()
               for c in code_cells(nb)]
     for name, number, tree in trees:

@@ -9,18 +9,18 @@ import csv
 import re
 from html import unescape
 
-CODE = re.compile(r"^```.*?^```[^\n]*$|^    .*$|`[^`\n]+`", re.S | re.M)
+CODE = re.compile(r"^```.*?^```[^\n]*$|^    [^\n]*$|`[^`\n]+`|<code>[^<]*</code>", re.S | re.M)
 INLINE_VALUE = re.compile(r'<span title="[^"]+">[^<]*</span>')
 NOT_PROSE = [re.compile(p, re.S | re.M) for p in (
     r"\$\$.*?\$\$|\$[^$\n]+\$",                           # formulas
     r"!?\[[^\]]*\]\(https?://[^)]*\)|https?://\S+",       # links to a source, with their text
     r"(?<=\])\([^)]*\)",                                  # where other links lead
-    r"^#{3} .*\n\*(?:easy|medium|hard), \d+ minutes?\*",  # what an exercise is marked with
-    r"^- ✗ .*(?:\n(?!- |\n|</).*)*",                      # wrong choices
+    r"^#{3} [^\n]*\n\*(?:easy|medium|hard), \d+ minutes?\*",  # what an exercise is marked with
+    r"^- ✗ [^\n]*(?:\n(?!- |\n|</)[^\n]*)*",                   # wrong choices
     r"<[^>]+>",                                           # tags
     r"^ *\d+\. ",                                         # list items
 )]
-NUMBER = re.compile(r"(?<![\w.])(?<![A-Za-z][-–])[−-]?\d[\d.,]*(?![\w])%?|[½¼¾⅓⅔]")
+NUMBER = re.compile(r"(?<![\w.])(?<![A-Za-z][-–])[−-]?\d(?:[\d.,]*\d)?(?!\w)%?|[½¼¾⅓⅔]")
 CLAIM = re.compile(r"\b(?:better|faster|helps?|helped|beats?|beaten|improve[sd]?|improvement|outperform(?:s|ed)?|wins?)\b", re.I)
 EVIDENCE = re.compile(r"mean_ci|time_ratio|timeit|Estimate|benchmarks/results")
 DEFINITION = re.compile(r'<dfn(?: title="([^"]+)")?>([^<]+)</dfn>')
