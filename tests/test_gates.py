@@ -173,7 +173,7 @@ BREAKS = {
     "an exercise without a level": ("exercises_are_complete", lambda r: edit(r, lambda cells: [
         setattr(c, "source", c.source.replace("\n*easy,", "\n*simple,")) for c in cells]), "level"),
     "a chapter without questions": ("exercises_are_complete", lambda r: edit(r, lambda cells: [
-        setattr(c, "source", c.source.replace("- ✓", "- ")) for c in cells if "<summary>" in c.source]), "questions"),
+        setattr(c, "source", c.source.replace("- ✓", "- ").replace("- ✗", "- ")) for c in cells if "<summary>" in c.source]), "questions"),
     "a workbook edited by hand": ("made_from_chapters", lambda r: rewrite(r/"exercises"/"00_core.ipynb", "raise NotImplementedError", "return 1"), "00_core"),
     "another name": ("facts_once", lambda r: rewrite(r/"pyproject.toml", 'name = "course_lib"', 'name = "other"'), "name"),
 }
