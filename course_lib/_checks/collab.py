@@ -62,6 +62,7 @@ def predict_stars(answer):
             'the mean is missing': lambda: squash(dot + u + i),
             'the bias of the film is missing': lambda: squash(dot + u + mean),
             'the bias of the user is missing': lambda: squash(dot + i + mean),
+            f'yours lie between 0 and {high:g}: the range begins at low, and is as wide as from low to high': lambda: torch.sigmoid(dot + u + i + mean)*high,
             'both biases are missing': lambda: squash(dot + mean),
             f'yours lie between 0 and {high - low:g}: after stretching by the width of the range they must be moved up to low': lambda: torch.sigmoid(dot + u + i + mean)*(high - low),
             f'yours go from {low:g} to {low + high:g}: stretch by the width of the range, high - low, not by high': lambda: torch.sigmoid(dot + u + i + mean)*high + low,
@@ -85,6 +86,8 @@ def damped_biases(answer):
         same(got, want, what='biases', mistakes={
             'your biases are not damped: a single rating decides as much as a hundred': lambda: total(stars - mean)/count.clamp(min=1),
             'yours are means of the stars, not of what they are above the mean of all': lambda: total(stars)/(count + damping),
+            'the mean of all ratings is taken off at the end: take it off each rating first, or a film with few ratings falls far below zero': lambda: total(stars)/(count + damping) - mean,
+            'yours take off the mean of the films\' means; what is asked for is the mean of all ratings, in which a film counts as often as it was rated': lambda: (lambda m: count*(m - m[count > 0].mean())/(count + damping))(total(stars)/count.clamp(min=1)),
             'the damping should be added to the number of ratings of a film; yours is added to the number of all ratings': lambda: total(stars - mean)/(len(stars) + damping),
             'yours divide by the number of all ratings: each film has its own number': lambda: total(stars - mean)/len(stars),
             'each film keeps only one of its ratings: plain assignment overwrites, and here they must add up': lambda: last/(count + damping),
@@ -137,6 +140,8 @@ def top_unseen(answer):
         everything = sorted(range(len(scores)), key=lambda i: (-scores[i].item(), i))
         if len(rows) < k and rows == [i for i in everything[:k] if i not in seen.tolist()]:
             wrong(f'yours are {len(rows)} films and {k} were asked for: taking out what was seen after choosing the best leaves too few')
+        if len(rows) == k and rows != want and len({*map(str, rows)}) == k and all(isinstance(i, int) and i in left for i in rows) and [scores[i].item() for i in rows] == [scores[i].item() for i in want] and rows != sorted(left, key=lambda i: (-scores[i].item(), -i))[:k]:
+            wrong(f'yours are {rows}: the scores are right, and films with equal scores are not in the order of their numbers. Not every sorting function keeps the order of equals')
         zeroed = scores.clone()
         zeroed[seen] = 0
         same(rows, want, what=f'films for the scores {[round(s, 1) for s in scores.tolist()]} without {seen.tolist()}', mistakes={

@@ -148,6 +148,7 @@ def plain_value(answer):
         got, = torch.autograd.grad(got, answer.inputs[0])
         want, plain = w[:, None]*raw, raw/n
         ratio = got/want
+        expect(not torch.allclose(got, want/n) or torch.allclose(got, want), 'your gradient is divided by the number of samples: the weighted part is a sum, since its weights add up to one already')
         if (ratio > 0).all() and ratio.std() < 1e-6*ratio.mean() and abs(ratio.mean() - 1) > 1e-6:
             wrong(f'your gradient points the right way and has {ratio.mean():.3f} times its length everywhere: you multiply by the value, where adding leaves the gradient alone')
         same(got, want, what='gradient', mistakes={
@@ -176,6 +177,8 @@ def distil(answer):
             'alpha and 1 - alpha have changed places: alpha is the teacher\'s share': lambda: (1 - alpha)*t**2*kl + alpha*hard,
             'the labels\' part is softened too: its cross-entropy is taken at temperature 1': lambda: alpha*t**2*kl + (1 - alpha)*F.cross_entropy(x/t, y),
             'the teacher\'s part is a cross-entropy, larger by the teacher\'s own entropy: a divergence is zero when both agree': lambda: alpha*t**2*F.cross_entropy(x/t, soft(z).exp()) + labels(alpha),
+            'the student\'s probabilities stand where their logarithms are wanted: the divergence then makes no sense, and can be negative': lambda: alpha*t**2*F.kl_div(soft(x).exp(), soft(z).exp(), reduction='batchmean') + labels(alpha),
+            'the teacher\'s logarithms stand where its probabilities are wanted, in front of the difference': lambda: alpha*t**2*F.kl_div(soft(x), soft(z), reduction='batchmean') + labels(alpha),
             'only the student is softened: the teacher\'s probabilities need the same temperature': lambda: alpha*t**2*F.kl_div(soft(x), z.softmax(1), reduction='batchmean') + labels(alpha),
         })
     x, z = _randn(answer, 3, 4).requires_grad_(), _randn(answer, 3, 4).requires_grad_()

@@ -52,6 +52,7 @@ def corrected_average(answer):
             'beta and 1 - beta have changed places: beta is the share of the old average, so a large beta smooths much': lambda: _average(x, beta, keep=1 - beta, new=beta),
             'beta and 1 - beta have changed places, in the average and in its correction: a large beta should smooth much': lambda: _average(x, beta, keep=1 - beta, new=beta, correct=lambda a, b, t: a/(1 - (1 - b)**t) if b else math.nan),
             'yours begins with the first loss as if it had been the average for ever: that gives one noisy loss the weight of many. Begin with zero and correct': lambda: _average(x, beta, start=late, correct=plain),
+            'after the first loss your correction lags by one: divide the average after t losses by 1 minus beta to the power of t, not of t - 1': lambda: _average(x, beta, correct=lambda a, b, t: a/(1 - b**max(t - 1, 1)) if t > 1 else a/(1 - b)),
             'the share that real losses got is 1 minus beta to the power of t; yours takes beta times t': lambda: _average(x, beta, correct=lambda a, b, t: a/(1 - b*t) if b*t != 1 else math.inf),
         })
 
@@ -100,6 +101,8 @@ def bell_smooth(answer):
             'the distance should be counted in powers of ten; yours is the difference of the rates themselves, and nearly all rates are next to zero': lambda: (lambda v: v @ y/v.sum(1))(_bell(lrs[None] - lrs[:, None], width)),
             'the distance is counted in natural logarithms: a decade is 2.3 of them, so your bell is too narrow': lambda: (lambda v: v @ y/v.sum(1))(_bell((x[None] - x[:, None])*math.log(10), width)),
             'the distance is counted in batches: the answer then changes with the number of batches in a decade': lambda: (lambda v: v @ y/v.sum(1))(_bell(i[None] - i[:, None], width)),
+            'your weights add up to 1 over the whole table, all places together: the weights of each place must add up to 1': lambda: (w/w.sum()) @ y,
+            'the width stands outside of the square: divide the distance by it first, then square': lambda: (lambda v: v @ y/v.sum(1))(_bell(x[None] - x[:, None], width**0.5)),
             'your average looks only backwards, at lower rates: that is the lag which this smoothing is there to avoid': lambda: past @ y/past.sum(1),
             'your bell is too narrow: the half in front of the square is missing': lambda: (lambda v: v @ y/v.sum(1))(_bell(x[None] - x[:, None], width, 1.)),
             'the weights add up to 1 along the wrong axis: the weights that one place gives to all losses should add up to 1': lambda: (w/w.sum(0, keepdim=True)) @ y,
@@ -119,7 +122,7 @@ def _suggested(lrs, losses, third=3., cap=True, right=True, share='fall', level=
     lrs, losses = lrs[:n], losses[:n]
     top = {'mean': losses[:n//5].mean(), 'first': losses[0], 'max': losses.max(), 'all': losses.mean()}[level]
     low = int(losses.argmin())
-    goal = losses[low] + (top - losses[low])/5 if share == 'fall' else losses[low] + losses[low].abs()/5
+    goal = losses[low] + {'fall': top - losses[low], 'low': losses[low].abs(), 'level': top.abs()}[share]/5
     begin = low if right else 0
     back = (losses[begin:] >= goal).nonzero()
     climbed = lrs[begin + int(back[0])] if len(back) else lrs[-1 if late == 'last' else low]
@@ -128,13 +131,15 @@ def _suggested(lrs, losses, third=3., cap=True, right=True, share='fall', level=
 
 @exercise
 def suggest_lr(answer):
-    early, cut, gone = _curve(n=120, slope=1.), _curve(n=170, end=1.), _curve(n=140)
+    early, cut, gone, hole = _curve(n=120, slope=1.), _curve(n=170, end=1.), _curve(n=140), _curve(n=140, fall_at=-2.)
     cut[1][130:] = math.nan
     gone[1][131] = math.inf
-    for name, (lrs, losses) in {'a curve that falls and climbs': _curve(fall_at=-2.), 'a curve whose lowest point comes early': early, 'a curve with fewer points': _curve(n=33, fall_at=-2.),
-                                'a curve whose losses are negative': _curve(fall_at=-2.2, shift=-5.), 'a curve that ends in nan': cut, 'a curve that ends in inf': gone,
-                                'a curve that ends before it climbs back': _curve(fall_at=-2., rise=0.2, rise_at=0., slope=9.)}.items():
-        finite = not (~losses.isfinite()).any()
+    hole[1][int(hole[1].argmin()) + 3] = math.inf
+    for name, (lrs, losses) in {'a curve that falls and climbs': _curve(n=400, fall_at=-2.2, rise=0.3, shift=1.), 'another curve that falls and climbs': _curve(fall_at=-2.), 'a curve whose lowest point comes early': early, 'a curve with fewer points': _curve(n=33, fall_at=-2.),
+                                'a curve whose losses are negative': _curve(fall_at=-2.2, shift=-5.), 'a curve that ends in nan': cut, 'a curve that is infinite in one place': gone,
+                                'a curve that ends before it climbs back': _curve(fall_at=-2., rise=0.2, rise_at=0., slope=9.),
+                                'a curve that is infinite once before it climbs back': hole}.items():
+        finite = losses.isfinite()
         got = answer(lrs, losses)
         low = int(losses.nan_to_num(math.inf).argmin())
         if isinstance(got, int) and not isinstance(got, bool): wrong(f'on {name} your answer is {got}, a whole number: give the rate that stands at that place, not the place')
@@ -147,10 +152,13 @@ def suggest_lr(answer):
             'your rate is that of the lowest point itself, and a third of the rate of the climb lies below it here: is the third taken, and is the fall measured from the mean of the first fifth, not from the highest loss?': lambda: _suggested(lrs, losses, third=1.),
             f'on {name} your suggestion lies beyond the lowest point, which is at {float(lrs[low]):.1e}: it may never be higher than that': lambda: _suggested(lrs, losses, cap=False),
             'your climb is a fifth of the lowest loss: it should be a fifth of the fall, so that adding the same number to all losses changes nothing': lambda: _suggested(lrs, losses, share='low'),
+            'your climb is a fifth of the level itself: it should be a fifth of the fall, from the level down to the lowest loss': lambda: _suggested(lrs, losses, share='level'),
             'the fall is measured from the very first loss, one noisy number: use the mean of the first fifth': lambda: _suggested(lrs, losses, level='first'),
             'the fall is measured from the mean of the whole curve: use the mean of its first fifth, before anything happens': lambda: _suggested(lrs, losses, level='all'),
             'this curve ends before it has climbed back: its last rate counts as the one where it has': lambda: _suggested(lrs, losses, late='low'),
-            **({} if finite else {'the losses end in values that are not finite, and yours decide the answer: only what comes before the first of them counts': lambda: _suggested(lrs, losses, cut=False)}),
+            **({} if finite.all() else {
+                'some losses are not finite, and yours decide the answer: only what comes before the first of them counts': lambda: _suggested(lrs, losses, cut=False),
+                'you leave out the losses that are not finite and go on behind them: the curve ends at the first of them': lambda: _suggested(lrs[finite], losses[finite])}),
         })
 
 
@@ -163,7 +171,7 @@ def _weighed(rates, losses, power=5, weight=None, mean='log', divide=True):
 
 @exercise
 def weigh_trials(answer):
-    for rates, losses in [([0.01, 0.02, 0.04], [0.8, 1.0, 0.9]), ([1e-3, 1e-2, 1e-1, 1.], [0.30, 0.35, 0.33, 1.2]), ([0.1, 0.2, 0.4], [0.5, math.inf, 0.5]), ([0.1, 0.3], [2.0, math.nan]), ([0.05], [3.])]:
+    for rates, losses in [([0.01, 0.02, 0.04], [0.8, 1.0, 0.9]), ([1e-3, 1e-2, 1e-1, 1.], [0.30, 0.35, 0.33, 1.2]), ([0.1, 0.2, 0.4], [0.5, math.inf, 0.5]), ([0.1, 0.3], [2.0, math.nan]), ([0.1, 0.3, 0.2], [math.nan, 2.0, 1.5]), ([0.05], [3.])]:
         bad = not all(map(math.isfinite, losses))
         expect(not (bad and isinstance(got := answer(rates, losses), float) and not math.isfinite(got)), f'of the losses {losses} one is not finite, and so is your rate: a trial that diverged should count nothing')
         same(answer(rates, losses), _weighed(rates, losses), what=f'rate for the losses {losses}', mistakes={

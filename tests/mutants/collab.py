@@ -213,3 +213,22 @@ def worst_first(scores, seen, k):
     s = scores.clone()
     s[seen] = float('inf')
     return torch.sort(s, stable=True).indices[:k]
+
+
+@mutant('predict_stars', says='begins at low')
+def stretched_by_high(p, q, user_bias, item_bias, mean, low, high): return torch.sigmoid((p*q).sum(1) + user_bias[:, 0] + item_bias[:, 0] + mean)*high
+
+@mutant('damped_biases', says='each rating first')
+def mean_off_at_the_end(items, stars, n, damping): return torch.bincount(items, stars, n)/(torch.bincount(items, minlength=n) + damping) - stars.mean()
+
+@mutant('damped_biases', says="films' means")
+def mean_of_means(items, stars, n, damping):
+    count = torch.bincount(items, minlength=n)
+    means = torch.bincount(items, stars, n)/count.clamp(min=1)
+    return count*(means - means[count > 0].mean())/(count + damping)
+
+@mutant('top_unseen', says='order of equals')
+def ties_as_they_come(scores, seen, k):
+    s = scores.tolist()
+    left = [i for i in range(len(s)) if i not in seen.tolist()]
+    return sorted(left, key=lambda i: (-s[i], i % 3, -i))[:k]

@@ -417,3 +417,20 @@ def drawn_with_repeats(probs, generator):
         others = others_of(row)
         row[others] = row[others[torch.randint(0, len(others), (len(others),), generator=generator)]]
     return out
+
+
+@mutant('plain_value', says='divided by the number of samples')
+def weighted_mean_brings_it(logits, target, weights):
+    ce = F.cross_entropy(logits, target, reduction='none')
+    part = (weights*ce).mean()
+    return ce.mean().detach() + part - part.detach()
+
+@mutant('distil', says='probabilities stand where their logarithms')
+def student_without_log(student_logits, target, teacher_logits, temperature, alpha):
+    kl = F.kl_div((student_logits/temperature).softmax(1), (teacher_logits.detach()/temperature).softmax(1), reduction='batchmean')
+    return alpha*temperature**2*kl + (1 - alpha)*F.cross_entropy(student_logits, target)
+
+@mutant('distil', says='logarithms stand where its probabilities')
+def teacher_with_log(student_logits, target, teacher_logits, temperature, alpha):
+    kl = F.kl_div((student_logits/temperature).log_softmax(1), (teacher_logits.detach()/temperature).log_softmax(1), reduction='batchmean')
+    return alpha*temperature**2*kl + (1 - alpha)*F.cross_entropy(student_logits, target)

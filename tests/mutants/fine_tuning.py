@@ -256,3 +256,10 @@ def half_weights(weights, half_grads, scale, lr):
 def uphill(weights, half_grads, scale, lr):
     if not half_grads.isfinite().all(): return weights, scale/2
     return weights + lr*half_grads.float()/scale, scale
+
+
+@mutant('cycle_rates', says='hundred-thousandth of the highest rate')
+def end_below_the_beginning(peak, steps, share):
+    p = torch.arange(steps)/steps
+    def cos(a, b, p): return a + (b - a)*(1 - torch.cos(math.pi*p))/2
+    return torch.where(p < share, cos(peak/25, peak, p/share), cos(peak, peak/25/1e5, (p - share)/(1 - share)))

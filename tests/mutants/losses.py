@@ -36,12 +36,12 @@ def right_unless_square(logits, dim):
     e = logits.exp()
     return e/e.sum(dim) if logits.ndim == 2 and logits.shape[0] == logits.shape[1] else e/e.sum(dim, keepdim=True)
 
-@mutant('softmax', says=r'exp\(10000\) overflows')
+@mutant('softmax', says='overflows to infinity')
 def overflows(logits, dim):
     e = logits.exp()
     return e/e.sum(dim, keepdim=True)
 
-@mutant('softmax', says=r'exp\(10000\) overflows')
+@mutant('softmax', says='overflows to infinity')
 def takes_off_the_smallest(logits, dim):
     e = (logits - logits.amin(dim, keepdim=True)).exp()
     return e/e.sum(dim, keepdim=True)

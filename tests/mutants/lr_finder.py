@@ -315,3 +315,33 @@ def search_on_a_copy(trainer, search):
     trainer.model = copy.deepcopy(model)
     try: return search(trainer)
     finally: trainer.model = model
+
+
+@mutant('corrected_average', says='lags by one')
+def corrected_one_late(losses, beta):
+    avg, out = 0., []
+    for t, loss in enumerate(losses.tolist()):
+        avg = beta*avg + (1 - beta)*loss
+        out.append(avg/(1 - beta**t) if t else loss)
+    return torch.tensor(out)
+
+@mutant('bell_smooth', says='whole table')
+def one_for_the_table(lrs, losses, width):
+    w = torch.exp(-0.5*((lrs.log10()[None] - lrs.log10()[:, None])/width)**2)
+    return (w/w.sum()) @ losses
+
+@mutant('bell_smooth', says='outside of the square')
+def width_outside(lrs, losses, width):
+    w = torch.exp(-0.5*(lrs.log10()[None] - lrs.log10()[:, None])**2/width)
+    return w @ losses/w.sum(1)
+
+@mutant('suggest_lr', says='fifth of the level itself')
+def fifth_of_level(lrs, losses): return suggest(lrs, losses, goal=lambda low, level: low + level/5)
+
+@mutant('suggest_lr', says='go on behind them')
+def holes_left_out(lrs, losses): return suggest(lrs[losses.isfinite()], losses[losses.isfinite()])
+
+@mutant('weigh_trials', says='not finite')
+def best_may_be_nan(rates, losses):
+    w = [(min(losses)/v)**5 if math.isfinite(v) else 0. for v in losses]
+    return math.exp(sum(a*math.log(r) for a, r in zip(w, rates))/sum(w))
