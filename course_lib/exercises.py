@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .core import asset, cache_dir, seed_everything, use_style
+from .core import asset, cache_dir, seed_everything
 
 # %% ../nbs/exercises.ipynb #05e2bcc3
 class Wrong(Exception):
@@ -313,7 +313,6 @@ def progress() -> 'pandas.DataFrame': # a row for each chapter: exercises, passe
     "Draw how many exercises of each chapter you have passed or tried, and return the counts"
     import matplotlib.pyplot as plt
     import pandas as pd
-    use_style()
     memory, rows = _load(), []
     for chapter, c in _course().items():
         tries = [memory['exercises'].get(e['name']) for e in c['exercises']]
@@ -323,16 +322,17 @@ def progress() -> 'pandas.DataFrame': # a row for each chapter: exercises, passe
                      'questions': len(c['questions']),
                      'known': sum(memory['questions'].get(q['question'], {}).get('box', 0) > 0 for q in c['questions'])})
     table = pd.DataFrame(rows).set_index('chapter')
-    fig, ax = plt.subplots(figsize=(6.8, 0.6 + 0.32*len(table)))
-    rest = table.exercises - table.passed - table.tried
-    bars = [('passed', table.passed, 'C0', ''), ('tried', table.tried, 'C1', '///'), ('to do', rest, '0.85', '')]
-    left = 0*table.exercises
-    for label, width, colour, hatch in bars:
-        ax.barh(table.index, width, left=left, color=colour, hatch=hatch, edgecolor='white', label=label)
-        left = left + width
-    ax.invert_yaxis(); ax.grid(False); ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.set(xlabel='exercises', title=f'{table.passed.sum()} of {table.exercises.sum()} exercises passed')
-    ax.legend(loc='upper left', bbox_to_anchor=(1, 1))
+    with plt.style.context(asset('course.mplstyle')):
+        fig, ax = plt.subplots(figsize=(6.8, 0.6 + 0.32*len(table)))
+        rest = table.exercises - table.passed - table.tried
+        bars = [('passed', table.passed, 'C0', ''), ('tried', table.tried, 'C1', '///'), ('to do', rest, '0.85', '')]
+        left = 0*table.exercises
+        for label, width, colour, hatch in bars:
+            ax.barh(table.index, width, left=left, color=colour, hatch=hatch, edgecolor='white', label=label)
+            left = left + width
+        ax.invert_yaxis(); ax.grid(False); ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.set(xlabel='exercises', title=f'{table.passed.sum()} of {table.exercises.sum()} exercises passed')
+        ax.legend(loc='upper left', bbox_to_anchor=(1, 1))
     return table
 
 # %% ../nbs/exercises.ipynb #2737b013

@@ -174,3 +174,11 @@ def test_two_exercises_of_one_name_are_refused():
     try:
         with pytest.raises(ValueError, match="two exercises are called 'zebra'"): exercises.exercise(make())
     finally: exercises._CHECKS.pop("zebra")
+
+
+def test_progress_leaves_the_style_of_other_figures_alone(monkeypatch):
+    import matplotlib
+    monkeypatch.setattr(exercises, "_course", lambda: COURSE)
+    before = dict(matplotlib.rcParams)
+    progress()
+    assert dict(matplotlib.rcParams) == before
