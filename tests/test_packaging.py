@@ -29,7 +29,8 @@ def built(tmp_path_factory):
 
 def test_wheel_holds_library_and_assets_only(built):
     names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
-    assert "course_lib/core.py" in names and "course_lib/_assets/course.mplstyle" in names
+    assets = {f"course_lib/_assets/{a}" for a in ("course.mplstyle", "exercises.json", "resnet10.safetensors", "resnet10.json")}
+    assert assets | {"course_lib/core.py", "course_lib/_checks/losses.py"} <= set(names)
     assert {n.split("/")[0].split("-")[0] for n in names} == {"course_lib"}
 
 

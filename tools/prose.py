@@ -21,8 +21,15 @@ NOT_PROSE = [re.compile(p, re.S | re.M) for p in (
     r"^ *\d+\. ",                                         # list items
 )]
 NUMBER = re.compile(r"(?<![\w.])(?<![A-Za-z][-–])[−-]?\d(?:[\d.,]*\d)?(?!\w)%?|[½¼¾⅓⅔]")
-CLAIM = re.compile(r"\b(?:better|faster|helps?|helped|beats?|beaten|improve[sd]?|improvement|outperform(?:s|ed)?|wins?)\b", re.I)
-EVIDENCE = re.compile(r"mean_ci|time_ratio|timeit|Estimate|benchmarks/results")
+CLAIM = re.compile(r"\b(?:" + "|".join((
+    r"better|faster|fastest|slower|quicker|cheaper|sharper|ahead|advantage|benefits?|(?:is|are|was|were|ends?|ended) (?:\w+ )?worse",
+    r"helps?|helped|hurts?|improve[sd]?|improvement|gain(?:s|ed)?|wins?|repeats itself|restrains?",
+    r"beats?|beaten|outperform(?:s|ed)?|outdo(?:es|ne)?|surpass(?:es|ed)?|loses to|f[ae]ll(?:s|en)? behind",
+    r"(?:more|less) (?:accurate|closely|work|time)|more often than|costs? (?:more|less)|needs? (?:far )?fewer",
+    r"nearer (?:to )?the (?:ideal|truth)|(?:got|get|gets) further|further from the|com(?:es?|ing) near",
+    r"ends? (?:higher|lower|below|above|with the (?:lower|smaller))|ended (?:higher|lower|below|above)",
+    r"times as (?:fast|long)|times (?:the time|longer|smaller|larger)")) + r")\b", re.I)
+EVIDENCE = re.compile(r"mean_ci|time_ratio|timeit|Estimate|benchmarks/results|chance_at_k|compare_archs")
 DEFINITION = re.compile(r'<dfn(?: title="([^"]+)")?>([^<]+)</dfn>')
 
 
@@ -89,11 +96,18 @@ def uses(term, text):
 
 
 def sentence(text, term_at):
-    "The sentence around a place of a text, without tags"
-    before = [m.end() for m in re.finditer(r"(?<=[.:?!])\s+|\n\n|\n[-*] ", text[:term_at])]
-    end = re.search(r"(?<=[.:?!])(?:\*\*)?\s|\n\n", text[term_at:])
-    piece = text[before[-1] if before else 0:term_at + end.start() if end else None]
-    return " ".join(re.sub(r"</?(?:dfn|span)[^>]*>|<[^>]+>|^[#>]+ ", "", piece).split())
+    "The sentence around a place of a text, without tags; with its neighbour if it says little alone"
+    start = max([0, *(m.end() for m in re.finditer(r"\n\n|\n[-*] |\n#+ [^\n]*\n", text[:term_at]))])
+    end = re.search(r"\n\n|\n[-*] ", text[term_at:])
+    paragraph = text[start:term_at + end.start() if end else None]
+    breaks = [m.end() for m in re.finditer(r"(?<=[.?!])(?:\*\*|\)|</summary>)?\s+(?=\W*[A-Z])", paragraph)]
+    breaks = [0, *breaks, len(paragraph)]
+    n = max(i for i, b in enumerate(breaks[:-1]) if b <= term_at - start)
+    piece = paragraph[breaks[n]:breaks[n + 1]]
+    if len(piece.split()) < 4: piece = paragraph[breaks[n]:breaks[min(n + 2, len(breaks) - 1)]]  # a heading of one word
+    elif n and (len(piece.split()) < 9 or re.match(r"\W*(?:That|This|These|Such|It|They|Its|The number|Then|And|But)\b", piece)):
+        piece = paragraph[breaks[n - 1]:breaks[n + 1]]
+    return " ".join(re.sub(r"<[^>]+>|^[#>\-* ]+ ", "", piece).split())
 
 
 def rows(path):
