@@ -104,7 +104,7 @@ def sentence(text, term_at):
     breaks = [0, *breaks, len(paragraph)]
     n = max(i for i, b in enumerate(breaks[:-1]) if b <= term_at - start)
     piece = paragraph[breaks[n]:breaks[n + 1]]
-    if len(piece.split()) < 4: piece = paragraph[breaks[n]:breaks[min(n + 2, len(breaks) - 1)]]  # a heading of one word
+    if len(re.sub(r"<[^>]+>", "", piece).split()) < 4: piece = paragraph[breaks[n]:breaks[min(n + 2, len(breaks) - 1)]]  # a heading of one word
     elif n and (len(piece.split()) < 9 or re.match(r"\W*(?:That|This|These|Such|It|They|Its|The number|Then|And|But)\b", piece)):
         piece = paragraph[breaks[n - 1]:breaks[n + 1]]
     return " ".join(re.sub(r"<[^>]+>|^[#>\-* ]+ ", "", piece).split())
