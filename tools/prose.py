@@ -1,7 +1,7 @@
 """What the chapters say in words: their prose, the numbers in it, what it claims, and which words it defines.
 
 Prose is the markdown of a notebook and the constant text in `Markdown(...)` calls. Three lists beside the notebooks hold the
-exceptions: `numbers.csv` (numbers that were typed, with their source), `claims.csv` (what is said to be better or faster, and
+exceptions: `numbers.csv` (numbers that were typed, with their source), `claims.csv` (what is said to be better, faster, ahead or to gain, and
 the cell that shows it). The glossary is made of the `<dfn>` tags.
 """
 import ast
@@ -25,9 +25,9 @@ CLAIM = re.compile(r"\b(?:" + "|".join((
     r"better|faster|fastest|slower|quicker|cheaper|sharper|ahead|advantage|benefits?|(?:is|are|was|were|ends?|ended) (?:\w+ )?worse",
     r"helps?|helped|hurts?|improve[sd]?|improvement|gain(?:s|ed)?|wins?|repeats itself|restrains?",
     r"beats?|beaten|outperform(?:s|ed)?|outdo(?:es|ne)?|surpass(?:es|ed)?|loses to|f[ae]ll(?:s|en)? behind",
-    r"(?:more|less) (?:accurate|closely|work|time)|more often than|costs? (?:more|less)|needs? (?:far )?fewer",
-    r"nearer (?:to )?the (?:ideal|truth)|(?:got|get|gets) further|further from the|com(?:es?|ing) near",
-    r"ends? (?:higher|lower|below|above|with the (?:lower|smaller))|ended (?:higher|lower|below|above)",
+    r"(?:more|less) (?:accurate|closely)|less (?:work|time)|more often than|costs? (?:more|less)|needs? (?:far )?fewer",
+    r"nearer (?:to )?the (?:ideal|truth)|(?:got|get|gets) further|further from the|(?:comes?|came|coming) near",
+    r"ends? (?:higher|lower|below|above|with (?:a|the) (?:lower|smaller))|ended (?:higher|lower|below|above)",
     r"times as (?:fast|long)|times (?:the time|longer|smaller|larger)")) + r")\b", re.I)
 EVIDENCE = re.compile(r"mean_ci|time_ratio|timeit|Estimate|benchmarks/results|chance_at_k|compare_archs")
 DEFINITION = re.compile(r'<dfn(?: title="([^"]+)")?>([^<]+)</dfn>')
