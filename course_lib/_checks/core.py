@@ -63,7 +63,7 @@ def shuffled(answer):
         if set(got) <= set(range(len(items))) and items and not set(got) <= set(items):
             wrong(f'yours holds positions ({got}), not the items that stand there')
         lost = [x for x in items if x not in got]
-        expect(not lost, f'{", ".join(map(str, lost))} got lost and others came twice: draw the positions without replacement')
+        expect(not lost, f'the items {", ".join(map(str, lost))} got lost and others came twice: draw the positions without replacement')
         expect(sorted(got) == sorted(items), 'the items that came out are not those that went in')
         return got, gen.get_state().equal(state)
     for items in (words, words[:1], []): call(items, 0)
@@ -102,6 +102,8 @@ def mean_interval(answer):
             f'the t distribution has {n} degrees of freedom here; one is used up by the mean, so it is n - 1': around(x, _t_half(x, level, dof=n)),
             f'the whole {1 - level:.0%} is cut off at each end; half of it belongs to each side': around(x, float(t.ppf(level, n - 1))*s/n**0.5),
             'your interval is that of 95%, whatever `level` is': around(x, _t_half(x, 0.95)),
+            f'your quantile is asked for as if {level:.0%} were the share outside the interval; `level` is the share inside it': around(x, float(t.ppf(1 - level/2, n - 1))*s/n**0.5),
+            f'your quantile is asked for as if {level:.0%} were the share outside; `level` is the share inside, and the quantile wanted lies above the middle': around(x, float(t.ppf(level/2, n - 1))*s/n**0.5),
             'low and high have changed places': (m + half, m - half),
             'yours is the half width and not the two ends around the mean': (-half, half),
         })
@@ -131,6 +133,8 @@ def median_interval(answer):
             'both ends stand one place too far inside: a rank counts from 1, a position in a list from 0': at(k, n - k - 1),
             'the lower end stands one place too far inside: a rank counts from 1, a position in a list from 0': at(k, n - k),
             'the upper end stands one place too far outside: it is the k-th from the top, as the lower end is the k-th from below': at(k - 1, n - k + 1),
+            'low and high have changed places. For so few times the tosses give 0 for the rank: raise it to 1': (xs[-1], xs[0]) if k == 1 else None,
+            'low and high have changed places': (xs[n-k], xs[k-1]),
             'ends cut off at 5% each leave 90% between them; 2.5% belongs to each side': at(one - 1, n - one),
             'that is the interval of the mean, with Student\'s t; times have a long tail, and no bell curve is to be assumed': (float(np.mean(times)) - half, float(np.mean(times)) + half),
         })
@@ -203,6 +207,7 @@ def times_as_long(answer):
         'that is the difference in seconds, not the ratio': 1.0,
         'the second time runs on from before the first call: read the clock right before and right after each call': 3/5})
     got, log = run(6, lambda i, name: 1.0 + i)  # a machine that gets slower and slower
+    if log == ['peer', 'fn']*6: wrong('in each pair yours calls `peer` before `fn`: here `fn` comes first')
     if log[:2] in (['fn', 'fn'], ['peer', 'peer']):
         wrong(f'yours calls `{log[0]}` {log.index("peer" if log[0] == "fn" else "fn")} times in a row. While this machine gets busier, that makes {got:.3g} of a ratio that is near 1.5: call the two in turn')
     hiccups = {0: 40.0, 4: 60.0, 9: 30.0}

@@ -66,7 +66,7 @@ def _films(genres, order):
 
 @exercise
 def genre_table(answer):
-    for n, k in [(3, 5), (7, 19), (1, 2)]:
+    for n, k in [(3, 5), (12, 19), (1, 2)]:
         genres = (torch.rand(n, k, generator=answer.generator) < 0.4).float()
         genres[0, 0], genres[-1, -1] = 0, 1
         order = torch.randperm(n, generator=answer.generator).tolist()
@@ -82,6 +82,8 @@ def genre_table(answer):
         if isinstance(got, torch.Tensor) and got.dtype != torch.float32: wrong(f'yours is {str(got.dtype).removeprefix("torch.")}; a model multiplies this table, so float32 is asked for')
         same(got, genres, what=f'table of {n} films and {k} genres', mistakes={
             'the rows come in the order of the lines; row 0 belongs to film number 1, wherever its line stands': as_read,
+            'the films are sorted by their numbers as text, and there 10 comes before 9: sort by numbers': genres[sorted(range(n), key=lambda i: str(i + 1))],
+            'the lines are sorted as text, and there 10 comes before 9: sort by the numbers of the films': genres[sorted(range(n), key=lambda i: f'{i + 1}|')],
             'every row stands one place too far down: films are numbered from 1, rows from 0': genres.roll(1, 0),
             'the genres come in reverse order': genres.flip(1),
             'each row adds up to 1; the table should hold 1 for every genre of a film': genres/genres.sum(1, keepdim=True).clamp(min=1),
@@ -91,6 +93,14 @@ def genre_table(answer):
 def _standard(x): return (x - x.mean((1, 2, 3), keepdim=True))/x.std((1, 2, 3), keepdim=True, correction=0)
 
 
+def _apart(z, noise, distance):
+    "A picture whose standardised self lies at `distance` (root of the mean squared difference) from the standardised `z`"
+    noise = _standard(noise[None])[0]
+    noise = _standard((noise - (noise*z).mean()*z)[None])[0]
+    alike = 1 - distance**2/2
+    return 0.5 + 0.3*(alike*z + (1 - alike**2)**0.5*noise)
+
+
 def _twins(x, limit, scale=1.):
     d = (x[:, None] - x[None]).square().mean((2, 3, 4)).sqrt()*scale
     return [(i, j) for i in range(len(x)) for j in range(i + 1, len(x)) if d[i, j] < limit]
@@ -98,14 +108,19 @@ def _twins(x, limit, scale=1.):
 
 @exercise
 def near_twins(answer):
-    for n, c, h, w in [(6, 3, 8, 12), (9, 1, 16, 10), (2, 3, 6, 5), (1, 3, 6, 5)]:
+    for n, c, h, w in [(12, 3, 8, 12), (12, 1, 16, 10), (2, 3, 6, 5), (1, 3, 6, 5)]:
         x = torch.rand(n, c, h, w, generator=answer.generator)
         if n > 4:
             noise = torch.rand(3, c, h, w, generator=answer.generator)
-            x[4] = 1.3*(0.9*x[0] + 0.1*noise[0]) + 0.05   # brightened, not beside its twin
+            x[4] = 1.3*(0.9*x[0] + 0.1*noise[0]) + 0.4   # brightened, not beside its twin
             x[3] = 0.5*(0.95*x[2] + 0.05*noise[1]) + 0.1                          # darker, and beside it
             x[5] = x[1]
             x[5, 0] += 0.05*noise[2, 0]
+            for i, distance in [(6, 0.34), (8, 0.45)]:  # alike, and no twins
+                x[i + 1] = _apart(_standard(x[i:i + 1])[0], x[i + 1], distance)
+            if c > 1:  # the same picture with a colour cast: no twins
+                x[11] = x[10]
+                x[11, 0] += 0.6
         want, limit = _twins(_standard(x), 0.3), 0.3
         assert n < 5 or want == [(0, 4), (1, 5), (2, 3)]
         got = answer(x, limit)
@@ -119,6 +134,9 @@ def near_twins(answer):
             'the darkened copy is missing or too many are found: the mean of each picture is taken away, and its spread is not divided out': _twins(x - x.mean((1, 2, 3), keepdim=True), limit),
             'the copies of another brightness are missing: yours divides by the spread of all pictures together, not by each picture\'s own': _twins((x - x.mean())/x.std(), limit),
             'yours adds the squared differences up and does not take their mean, so the larger the pictures, the fewer the twins': _twins(_standard(x), limit, (c*h*w)**0.5),
+            'the limit is for the root of the mean squared difference; your root is missing, and far more passes': [(i, j) for i in range(n) for j in range(i + 1, n) if (_standard(x)[i] - _standard(x)[j]).square().mean() < limit],
+            'yours takes the mean of the absolute differences; asked is the root of the mean squared one': [(i, j) for i in range(n) for j in range(i + 1, n) if (_standard(x)[i] - _standard(x)[j]).abs().mean() < limit],
+            'yours standardises each colour by itself, so a colour cast no longer counts: mean and spread are those of all numbers of a picture': _twins((x - x.mean((2, 3), keepdim=True))/x.std((2, 3), keepdim=True, correction=0), limit),
             'yours compares neighbours only; a twin can stand anywhere': [(i, j) for i, j in want if j == i + 1],
             'yours finds those that are not twins: below the limit they are, not above': [(i, j) for i in range(n) for j in range(i + 1, n) if (i, j) not in want],
             'positions should count from 0': [(i + 1, j + 1) for i, j in want],
@@ -127,7 +145,7 @@ def near_twins(answer):
 
 @exercise
 def split_by_user(answer):
-    for ids, share, rows in [([3, 8, 20, 21, 50], 0.4, 60), (list(range(100, 130)), 0.2, 900), ([7, 9], 0.5, 11)]:
+    for ids, share, rows in [(list(range(100, 130)), 0.2, 900), ([3, 8, 20, 21, 50], 0.4, 60), ([7, 9], 0.5, 11)]:
         users = torch.tensor(ids)[torch.randint(len(ids), (rows,), generator=answer.generator)**2 % len(ids)]
         users[:len(ids)] = torch.tensor(ids)
         users = users[torch.randperm(rows, generator=answer.generator)]

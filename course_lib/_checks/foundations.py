@@ -50,6 +50,7 @@ def weighted_sums(answer):
             'yours takes the columns of `weight`: one row of it belongs to each output, so it has to be turned over': _where_it_fits(lambda: x @ weight + bias),
             'the weighted sums are right and the bias is missing: an input of zeros should give the bias': want - bias,
             'yours adds the bias along the batch, a number for each item: it has a number for each output': _where_it_fits(lambda: x @ weight.T + bias[:, None]),
+            'yours adds the bias before the result is turned over, so it goes along the batch: it has a number for each output': _where_it_fits(lambda: weight @ x.T + bias),
             'yours is the mean of the products, not their sum': lambda: x @ weight.T/n_in + bias,
             'yours bends the sums as well: what is below zero must stay below zero here': want.relu(),
             'the values are right and stand on their side: a row of the result belongs to an item of the batch': want.T,
@@ -214,7 +215,7 @@ def seven_steps(answer):
         w, losses = got
         expect(isinstance(w, torch.Tensor) and w.shape == start.shape, f'the parameters should be a tensor of the shape {list(start.shape)}')
         expect(isinstance(losses, (list, tuple)), f'the losses should be a list, yours is a {type(losses).__name__}')
-        losses = [float(x) for x in losses]
+        losses = [float(x.detach() if isinstance(x, torch.Tensor) else x) for x in losses]
         expect(losses, 'your list of losses is empty: the first one is the loss at `start`')
         if why == 'there':
             expect(len(losses) == 1, f'at the start the loss is {want_losses[0]:g}, and {good:g} is good enough: no step is needed, yours takes {len(losses) - 1}. Ask before you step, and count "equal" as good enough')
@@ -268,7 +269,9 @@ def momentum(answer):
         params = answer.inputs[0]
         for name in ('step', 'zero_grad'): expect(callable(getattr(opt, name, None)), f'your optimizer has no method `{name}`')
         for step in grads:
-            for p, g in zip(params, step): p.grad = None if g is None else g.clone()
+            for p, g in zip(params, step):  # in the same memory as the last one, as zero_grad(set_to_none=False) leaves it
+                if p.grad is None or g is None: p.grad = None if g is None else g.clone()
+                else: p.grad.copy_(g)
             try: opt.step()
             except NotImplementedError: wrong('not written yet: put your own lines in the place of `raise NotImplementedError`')
             except Exception as e:
@@ -278,7 +281,7 @@ def momentum(answer):
                 wrong(f'your step raised {type(e).__name__}: {e} (parameters of the shapes {shapes}){hint}')
             for p, g in zip(params, step):
                 expect(g is None or (p.grad is not None and p.grad.equal(g)), 'your step changes `.grad`: is the speed the same memory as the gradient? Keep a tensor of its own')
-            _run(opt.zero_grad, 'zero_grad')
+        _run(opt.zero_grad, 'zero_grad')
         want = walk(start, grads, lr, beta, '')
         expect(all(p.requires_grad and p.is_leaf for p in params), 'your parameters no longer ask for gradients: change their values in place, with gradients switched off')
         if all(p.detach().equal(s.detach()) for p, s in zip(params, start)): wrong('your step leaves the parameters where they are: the very tensors that were passed in have to move')

@@ -81,6 +81,8 @@ def compose_warps(answer):
             'the maps are averaged; one after the other is a product': (first + then)/2,
             'the last row of your map is (0, 0, 1): it has lost the perspective of both warps': affine,
             'the last row of your map is (0, 0, 1) (and it was divided): it has lost the perspective of both warps': torch.cat([want[:2], affine[2:]]),
+            'the last number is set to 1 and the others are left as they were: the whole matrix is divided by it': torch.cat([whole.flatten()[:8], torch.ones(1, dtype=whole.dtype)]).view(3, 3),
+            'each column is divided by its own last number: the whole matrix is divided by one number': whole/whole[2],
             'only the first two rows are divided by the last number: it is the whole matrix that means the same times any number': torch.cat([want[:2], whole[2:]]),
             'your map goes from old places to new ones: it is the inverse of the one that sampling needs': lambda: one(torch.linalg.inv(whole)),
             'only the first of the warps is left in your map': first,
@@ -147,23 +149,27 @@ def light_table(answer):
                 'brightness has no effect on your table': byte((c*logit).sigmoid())}.items():
             if clear(value): wrong(message)
         off = got.int() - want.int()
+        worst = int(off.abs().argmax())
+        if off.any() and not off[8:248].any():
+            wrong(f'only the bytes at the ends are off: {worst} should become {int(want[worst])}, yours becomes {int(got[worst])}. You hold the values too far from 0 and 1, a millionth is enough')
         if got.equal(cut) and not got.equal(want): wrong(f'your values are cut off to whole numbers, not rounded: {int((off != 0).sum())} of 256 entries are one too small')
-        expect(off.abs().max() <= 1, f'with brightness {b:g} and contrast {c:g} the byte 100 should become {int(want[100])}, yours becomes {int(got[100])}')
+        expect(off.abs().max() <= 1, f'with brightness {b:g} and contrast {c:g} the byte {worst} should become {int(want[worst])}, yours becomes {int(got[worst])}')
         expect((off != 0).sum() <= 3, f'with brightness {b:g} and contrast {c:g} {int((off != 0).sum())} of 256 entries are off by one: is 255 the largest byte in both directions?')
         expect(got[0] == want[0] and got[255] == want[255], f'black should become {int(want[0])} and white {int(want[255])}, yours become {int(got[0])} and {int(got[255])}')
 
 
-def _look(picture, places, shift=0.5, weights=True, edge='clamp', swap=False):
+def _look(picture, places, shift=0.5, weights=True, edge='clamp', swap=False, whole=torch.floor):
     "Bilinear looks, with mistakes on request"
     c, h, w = picture.shape
     x, y = (places.flip(1) if swap else places).unbind(1)
     x, y = x - shift, y - shift
-    x0, y0 = x.floor(), y.floor()
+    x0, y0 = whole(x), whole(y)
     fx, fy = x - x0, y - y0
+    if edge == 'climb': x0, y0 = x0.clamp(0, max(w - 2, 0)), y0.clamp(0, max(h - 2, 0))
     def at(i, j):
         inside = (i >= 0) & (i < w) & (j >= 0) & (j < h)
         value = picture[:, j.long().clamp(0, h - 1), i.long().clamp(0, w - 1)]
-        return value if edge == 'clamp' else value*inside
+        return value*inside if edge == 'black' else value
     if not weights: return at((x + 0.5).floor(), (y + 0.5).floor())
     if weights == 'swapped': fx, fy = 1 - fx, 1 - fy
     if weights == 'crossed': fx, fy = fy, fx
@@ -191,6 +197,8 @@ def bilinear(answer):
             'all four pixels count the same in yours: the nearer one should count more': _look(picture, places, weights='equal'),
             'x and y are swapped: x counts columns, and the columns are the last dimension': _look(picture, places, swap=True),
             'beyond the edge your picture is black; it should go on with the colour of its edge': _look(picture, places, edge='black'),
+            'beyond the first centre your weights run the wrong way: cutting off (int, long, trunc) goes towards 0, floor goes down': _look(picture, places, whole=torch.trunc),
+            'beyond the outer centres your colours run on in a straight line: the picture goes on with the colour of its edge': _look(picture, places, edge='climb'),
             'a place beyond the left or upper edge wraps round to the other side in yours: Python counts −1 from the end': lambda: _wrapped(picture, places)})
 
 

@@ -193,6 +193,9 @@ def _pairs(fn, peer, clock, repeats): return [(_span(fn, clock), _span(peer, clo
 @mutant('times_as_long', says='over fn: asked is')
 def upside_down(fn, peer, clock, repeats): return statistics.median(b/a for a, b in _pairs(fn, peer, clock, repeats))
 
+@mutant('times_as_long', says='`peer` before `fn`')
+def peer_first(fn, peer, clock, repeats): return statistics.median(1/r for r in (b/a for b, a in _pairs(peer, fn, clock, repeats)))
+
 @mutant('times_as_long', says='in a row')
 def in_blocks(fn, peer, clock, repeats):
     a = [_span(fn, clock) for _ in range(repeats)]
@@ -295,3 +298,14 @@ def fixed_afterwards(seed):
     seed_everything(seed)
     yield
     seed_everything(seed + 1)
+
+
+@mutant('mean_interval', says='share inside it')
+def level_outside(runs, level):
+    half = stats.t.ppf(1 - level/2, len(runs) - 1)*statistics.stdev(runs)/len(runs)**0.5
+    return statistics.mean(runs) - half, statistics.mean(runs) + half
+
+@mutant('median_interval', says='raise it to 1')
+def rank_zero(times):
+    xs, k = sorted(times), int(stats.binom.ppf(0.025, len(times), 0.5))
+    return xs[k - 1], xs[-k]

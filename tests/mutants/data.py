@@ -111,6 +111,12 @@ def one_column_less(lines): return _table(_ordered(lines), 6)
 @mutant('genre_table', says='row for each film')
 def transposed(lines): return _table(_ordered(lines)).T
 
+@mutant('genre_table', says='lines are sorted as text')
+def sorted_lines(lines): return _table(sorted(lines))
+
+@mutant('genre_table', says='numbers as text')
+def numbers_as_text(lines): return _table(sorted(lines, key=lambda line: line.split('|')[0]))
+
 @mutant('genre_table', says='float32 is asked for')
 def whole_numbers(lines): return _table(_ordered(lines), dtype=torch.int64)
 
@@ -134,6 +140,18 @@ def over_the_batch(images, limit): return _pairs((images - images.mean())/images
 
 @mutant('near_twins', says='the fewer the twins')
 def summed(images, limit): return _pairs(_standard(images), limit, torch.sum)
+
+@mutant('near_twins', says='root is missing')
+def without_root(images, limit): return _pairs(_standard(images), limit**0.5)
+
+@mutant('near_twins', says='absolute differences')
+def absolute(images, limit):
+    x = _standard(images)
+    return [(i, j) for i in range(len(x)) for j in range(i + 1, len(x)) if (x[i] - x[j]).abs().mean() < limit]
+
+@mutant('near_twins', says='colour by itself')
+def each_colour(images, limit):
+    return _pairs((images - images.mean((2, 3), keepdim=True))/images.std((2, 3), keepdim=True, correction=0), limit)
 
 @mutant('near_twins', says='neighbours only')
 def neighbours(images, limit): return [(i, j) for i, j in _pairs(_standard(images), limit) if j == i + 1]
@@ -182,7 +200,7 @@ def forgets_gen(users, share, gen):
     there = users.unique()
     return torch.isin(users, there[torch.randperm(len(there))[:round(share*len(there))]])
 
-@mutant('split_by_user', says='a share of 0.4 is 2')
+@mutant('split_by_user', says='a share of 0.2 is 6')
 def one_too_many(users, share, gen): return _chosen(users, round(share*len(users.unique())) + 2, gen)
 
 @mutant('split_by_user', says='a bool tensor')

@@ -375,3 +375,23 @@ def one_model(x, y, fit, parts, seed):
     cut = _parts(len(x), parts, seed)
     model = fit(x[torch.cat(cut[1:])], y[torch.cat(cut[1:])])
     with torch.no_grad(): return F.cross_entropy(model(x), y, reduction='none')
+
+
+@mutant('group_split', says='next run of Python')
+def from_a_set(groups, valid_pct, seed):
+    ids = list(set(groups))
+    k = min(max(round(valid_pct*len(ids)), 1), len(ids) - 1)
+    drawn = {ids[i] for i in torch.randperm(len(ids), generator=torch.Generator().manual_seed(seed))[:k].tolist()}
+    return [i for i, g in enumerate(groups) if g not in drawn], [i for i, g in enumerate(groups) if g in drawn]
+
+@mutant('suspicious', says='softmax twice')
+def softmax_twice(logits, targets, k): return F.cross_entropy(logits.softmax(1), targets, reduction='none').topk(k).indices
+
+@mutant('average_hash', says='square pictures only')
+def cut_the_wrong_way(grey):
+    h, w = grey.shape
+    return grey.reshape(8, w//8, 8, h//8).mean((1, 3)) > grey.mean()
+
+@mutant('folder_split', says='from the end of the path')
+def counted_from_the_left(files):
+    return tuple([i for i, f in enumerate(files) if f.parts[1] == side] for side in ('train', 'valid'))

@@ -368,3 +368,17 @@ class MovesCopies(_Base):
 class KeepsTheRecord(_Base):
     def step(self):
         for i, p in enumerate(self.params): self.one(i, p)
+
+
+@mutant('momentum', says='same memory as the gradient')
+class FirstSpeedIsTheGradient(SGD):
+    def __init__(self, params, lr, beta):
+        super().__init__(params, lr)
+        self.beta, self.speeds = beta, [None]*len(self.params)
+    @torch.no_grad()
+    def step(self):
+        for i, p in enumerate(self.params):
+            if p.grad is None: continue
+            if self.speeds[i] is None: self.speeds[i] = p.grad
+            else: self.speeds[i].mul_(self.beta).add_(p.grad)
+            p -= self.lr*self.speeds[i]

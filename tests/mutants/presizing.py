@@ -286,3 +286,30 @@ def swapped_new(new, old): return _equations(new.flip(1), old)
 def of_length_one(new, old):
     m = _equations(new, old)
     return m/m.norm()
+
+
+@mutant('light_table', says='a millionth is enough')
+def far_from_the_ends(brightness, contrast):
+    p = (torch.arange(256)/255).clamp(0.01, 0.99)
+    return (255*(contrast*(p.logit() + brightness)).sigmoid()).round().byte()
+
+def _near_the_edge(picture, places, whole, last):
+    c, h, w = picture.shape
+    q = places - 0.5
+    i = whole(q)
+    (fx, fy), (x, y) = (q - i).unbind(1), i.long().unbind(1)
+    if last: x, y = x.clamp(0, max(w - 2, 0)), y.clamp(0, max(h - 2, 0))
+    def at(i, j): return picture[:, j.clamp(0, h - 1), i.clamp(0, w - 1)]
+    return (1 - fy)*((1 - fx)*at(x, y) + fx*at(x + 1, y)) + fy*((1 - fx)*at(x, y + 1) + fx*at(x + 1, y + 1))
+
+@mutant('bilinear', says='cutting off')
+def cut_off(picture, places): return _near_the_edge(picture, places, torch.trunc, False)
+
+@mutant('bilinear', says='run on in a straight line')
+def runs_on(picture, places): return _near_the_edge(picture, places, torch.floor, True)
+
+@mutant('compose_warps', says='set to 1')
+def only_the_last(first, then):
+    whole = first @ then
+    whole[2, 2] = 1
+    return whole
