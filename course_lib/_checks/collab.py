@@ -63,6 +63,8 @@ def predict_stars(answer):
             'the bias of the film is missing': lambda: squash(dot + u + mean),
             'the bias of the user is missing': lambda: squash(dot + i + mean),
             f'yours lie between 0 and {high:g}: the range begins at low, and is as wide as from low to high': lambda: torch.sigmoid(dot + u + i + mean)*high,
+            'ratings outside of the range are cut off in yours, and a cut has no slope to learn from: squash the sum with a sigmoid': lambda: (dot + u + i + mean).clamp(low, high),
+            'the mean is added after the sigmoid, so a rating can leave the range: squash the whole sum': lambda: squash(dot + u + i) + mean,
             'both biases are missing': lambda: squash(dot + mean),
             f'yours lie between 0 and {high - low:g}: after stretching by the width of the range they must be moved up to low': lambda: torch.sigmoid(dot + u + i + mean)*(high - low),
             f'yours go from {low:g} to {low + high:g}: stretch by the width of the range, high - low, not by high': lambda: torch.sigmoid(dot + u + i + mean)*high + low,

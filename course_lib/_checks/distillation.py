@@ -179,6 +179,7 @@ def distil(answer):
             'the teacher\'s part is a cross-entropy, larger by the teacher\'s own entropy: a divergence is zero when both agree': lambda: alpha*t**2*F.cross_entropy(x/t, soft(z).exp()) + labels(alpha),
             'the student\'s probabilities stand where their logarithms are wanted: the divergence then makes no sense, and can be negative': lambda: alpha*t**2*F.kl_div(soft(x).exp(), soft(z).exp(), reduction='batchmean') + labels(alpha),
             'the teacher\'s logarithms stand where its probabilities are wanted, in front of the difference': lambda: alpha*t**2*F.kl_div(soft(x), soft(z), reduction='batchmean') + labels(alpha),
+            'the logits are multiplied by the temperature, which makes both sharper: divide': lambda: alpha*t**2*F.kl_div((x*t).log_softmax(1), (z*t).softmax(1), reduction='batchmean') + labels(alpha),
             'only the student is softened: the teacher\'s probabilities need the same temperature': lambda: alpha*t**2*F.kl_div(soft(x), z.softmax(1), reduction='batchmean') + labels(alpha),
         })
     x, z = _randn(answer, 3, 4).requires_grad_(), _randn(answer, 3, 4).requires_grad_()

@@ -172,6 +172,7 @@ def accumulated_step(answer):
         same(dirty, want, what='the weights when an old gradient was left behind', mistakes={
             'gradients left over from before are mixed in: call `zero_grad` before the first part': lambda: run(lambda m, o: ((loss(m(x), y)).backward(), o.step()), dirty=True)[0]})
         expect(said is not None, 'your function returned nothing (None): is `return` missing?')
+        if isinstance(said, torch.Tensor): said = said.detach()
         same(float(said), mean, what='the loss', mistakes={
             'you return the loss of the last part; return the mean over all rows': lambda: loss(first(parts[-1][0]), parts[-1][1]).item(),
             'you return the sum of the losses; return the mean over all rows': lambda: sum(loss(first(a), b).item() for a, b in parts),

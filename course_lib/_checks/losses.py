@@ -28,6 +28,21 @@ def _lined_up(answer, message, *args):
         raise
 
 
+class _Ready(TorchFunctionMode):
+    "Notes which of PyTorch's ready-made functions the learner calls"
+    def __init__(self): super().__init__(); self.used = []
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        name = getattr(func, '__name__', '')
+        if name in ('softmax', 'log_softmax', 'cross_entropy', 'nll_loss', 'softmin'): self.used.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+def _own_way(answer, *args):
+    "Fails an answer that is right and borrowed"
+    with _Ready() as ready: answer(*args)
+    expect(not ready.used, f"the result is right, and it comes from PyTorch's own `{ready.used[0] if ready.used else ''}`: write it yourself this time, with an exponential and a sum")
+
+
 @exercise
 def softmax(answer):
     lost = ('the numbers and what they are divided by (or what is taken off them) do not line up for the shape {}: a sum over a dimension drops that '
@@ -72,6 +87,7 @@ def softmax(answer):
     expect(not got.isnan().any(), f'with rows whose logits lie near 1000, -1000 and 0, yours holds nan in row {int(got.isnan().any(1).nonzero()[0]) if got.isnan().any() else 0}: '
            'next to the largest value of the whole tensor all exponentials of that row vanish, and 0/0 is left. What is taken off must be the row\'s own')
     same(got, rows.softmax(1), what='softmax of rows at different heights', rtol=1e-2)
+    _own_way(answer, rows, 1)
 
 
 @exercise
@@ -222,6 +238,7 @@ def cross_entropy(answer):
     same(got, want.detach(), what='gradient of your loss', mistakes={
         'the value is right and its gradient is not: what is added up over the classes is cut off from the gradient (`detach`, `no_grad` or `item`)': -_one_hot(y, 3)/4,
         'the value is right and its gradient is not: what you pick by the label is cut off from the gradient (`detach`, `no_grad` or `item`)': x.softmax(1).detach()/4})
+    _own_way(answer, rows, torch.tensor([0, 1]))
 
 
 def _call_with_grad(answer, x, *rest):

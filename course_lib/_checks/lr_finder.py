@@ -52,6 +52,7 @@ def corrected_average(answer):
             'beta and 1 - beta have changed places: beta is the share of the old average, so a large beta smooths much': lambda: _average(x, beta, keep=1 - beta, new=beta),
             'beta and 1 - beta have changed places, in the average and in its correction: a large beta should smooth much': lambda: _average(x, beta, keep=1 - beta, new=beta, correct=lambda a, b, t: a/(1 - (1 - b)**t) if b else math.nan),
             'yours begins with the first loss as if it had been the average for ever: that gives one noisy loss the weight of many. Begin with zero and correct': lambda: _average(x, beta, start=late, correct=plain),
+            'yours is the plain mean of all losses so far, in which beta has no say: an old loss should count less than a new one': lambda: x.cumsum(0)/torch.arange(1, n + 1),
             'after the first loss your correction lags by one: divide the average after t losses by 1 minus beta to the power of t, not of t - 1': lambda: _average(x, beta, correct=lambda a, b, t: a/(1 - b**max(t - 1, 1)) if t > 1 else a/(1 - b)),
             'the share that real losses got is 1 minus beta to the power of t; yours takes beta times t': lambda: _average(x, beta, correct=lambda a, b, t: a/(1 - b*t) if b*t != 1 else math.inf),
         })
@@ -116,13 +117,13 @@ def _curve(n=150, end=0., fall_at=-3.5, fall_width=0.2, rise=1., rise_at=-1., sl
     return lrs, 2 - 1.5*torch.sigmoid((x - fall_at)/fall_width) + rise*10**(slope*(x - rise_at)) + shift + wiggle
 
 
-def _suggested(lrs, losses, third=3., cap=True, right=True, share='fall', level='mean', late='last', cut=True):
+def _suggested(lrs, losses, fifth=None, third=3., cap=True, right=True, share='fall', level='mean', late='last', cut=True):
     bad = (~losses.isfinite()).nonzero()
     n = int(bad[0]) if len(bad) and cut else len(losses)
     lrs, losses = lrs[:n], losses[:n]
-    top = {'mean': losses[:n//5].mean(), 'first': losses[0], 'max': losses.max(), 'all': losses.mean()}[level]
+    top = {'mean': losses[:fifth or n//5].mean(), 'first': losses[0], 'max': losses.max(), 'all': losses.mean()}[level]
     low = int(losses.argmin())
-    goal = losses[low] + {'fall': top - losses[low], 'low': losses[low].abs(), 'level': top.abs()}[share]/5
+    goal = losses[low] + {'fall': top - losses[low], 'low': losses[low].abs(), 'level': top.abs(), 'near': 4*(top - losses[low])}[share]/5
     begin = low if right else 0
     back = (losses[begin:] >= goal).nonzero()
     climbed = lrs[begin + int(back[0])] if len(back) else lrs[-1 if late == 'last' else low]
@@ -135,10 +136,13 @@ def suggest_lr(answer):
     cut[1][130:] = math.nan
     gone[1][131] = math.inf
     hole[1][int(hole[1].argmin()) + 3] = math.inf
+    i = torch.arange(200, dtype=torch.float64)
+    half = torch.logspace(-6, 0, 200, dtype=torch.float64), torch.where(i < 60, 5 - 4*((i - 16)/44).clamp(min=0), 1 + 0.11*(i - 60))
+    half[1][80:] = math.nan
     for name, (lrs, losses) in {'a curve that falls and climbs': _curve(n=400, fall_at=-2.2, rise=0.3, shift=1.), 'another curve that falls and climbs': _curve(fall_at=-2.), 'a curve whose lowest point comes early': early, 'a curve with fewer points': _curve(n=33, fall_at=-2.),
                                 'a curve whose losses are negative': _curve(fall_at=-2.2, shift=-5.), 'a curve that ends in nan': cut, 'a curve that is infinite in one place': gone,
                                 'a curve that ends before it climbs back': _curve(fall_at=-2., rise=0.2, rise_at=0., slope=9.),
-                                'a curve that is infinite once before it climbs back': hole}.items():
+                                'a curve that is infinite once before it climbs back': hole, 'a curve that ends in nan half-way': half}.items():
         finite = losses.isfinite()
         got = answer(lrs, losses)
         low = int(losses.nan_to_num(math.inf).argmin())
@@ -153,11 +157,13 @@ def suggest_lr(answer):
             f'on {name} your suggestion lies beyond the lowest point, which is at {float(lrs[low]):.1e}: it may never be higher than that': lambda: _suggested(lrs, losses, cap=False),
             'your climb is a fifth of the lowest loss: it should be a fifth of the fall, so that adding the same number to all losses changes nothing': lambda: _suggested(lrs, losses, share='low'),
             'your climb is a fifth of the level itself: it should be a fifth of the fall, from the level down to the lowest loss': lambda: _suggested(lrs, losses, share='level'),
+            'your climb is found where only a fifth of the fall is left: the loss should be back up by a fifth of it, near the bottom': lambda: _suggested(lrs, losses, share='near'),
             'the fall is measured from the very first loss, one noisy number: use the mean of the first fifth': lambda: _suggested(lrs, losses, level='first'),
             'the fall is measured from the mean of the whole curve: use the mean of its first fifth, before anything happens': lambda: _suggested(lrs, losses, level='all'),
             'this curve ends before it has climbed back: its last rate counts as the one where it has': lambda: _suggested(lrs, losses, late='low'),
             **({} if finite.all() else {
                 'some losses are not finite, and yours decide the answer: only what comes before the first of them counts': lambda: _suggested(lrs, losses, cut=False),
+                'the first fifth is counted of all points: count it of those before the first loss that is not finite': lambda: _suggested(lrs, losses, fifth=len(losses)//5),
                 'you leave out the losses that are not finite and go on behind them: the curve ends at the first of them': lambda: _suggested(lrs[finite], losses[finite])}),
         })
 

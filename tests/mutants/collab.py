@@ -232,3 +232,9 @@ def ties_as_they_come(scores, seen, k):
     s = scores.tolist()
     left = [i for i in range(len(s)) if i not in seen.tolist()]
     return sorted(left, key=lambda i: (-s[i], i % 3, -i))[:k]
+
+@mutant('predict_stars', says='cut off')
+def clamped(p, q, user_bias, item_bias, mean, low, high): return ((p*q).sum(1) + user_bias[:, 0] + item_bias[:, 0] + mean).clamp(low, high)
+
+@mutant('predict_stars', says='mean is added after')
+def mean_outside(p, q, user_bias, item_bias, mean, low, high): return ((p*q).sum(1) + user_bias[:, 0] + item_bias[:, 0]).sigmoid()*(high - low) + low + mean

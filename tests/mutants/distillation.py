@@ -434,3 +434,8 @@ def student_without_log(student_logits, target, teacher_logits, temperature, alp
 def teacher_with_log(student_logits, target, teacher_logits, temperature, alpha):
     kl = F.kl_div((student_logits/temperature).log_softmax(1), (teacher_logits.detach()/temperature).log_softmax(1), reduction='batchmean')
     return alpha*temperature**2*kl + (1 - alpha)*F.cross_entropy(student_logits, target)
+
+@mutant('distil', says='multiplied by the temperature')
+def sharper(student_logits, target, teacher_logits, temperature, alpha):
+    kl = F.kl_div((student_logits*temperature).log_softmax(1), (teacher_logits.detach()*temperature).softmax(1), reduction='batchmean')
+    return alpha*temperature**2*kl + (1 - alpha)*F.cross_entropy(student_logits, target)

@@ -496,3 +496,13 @@ def trains_the_weights(x, labels, weight, size):
     grad = sum(g for g, _, _ in _pieces(x, labels, weight, size, 'sum'))/(labels != -100).sum()
     weight -= 0.1*grad
     return grad
+
+
+@mutant('softmax', says='write it yourself')
+def borrowed_softmax(logits, dim): return logits.softmax(dim)
+
+@mutant('cross_entropy', says='write it yourself')
+def borrowed_loss(logits, labels): return F.cross_entropy(logits, labels)
+
+@mutant('cross_entropy', says='write it yourself')
+def borrowed_log_softmax(logits, labels): return -logits.log_softmax(1)[torch.arange(len(labels)), labels].mean()

@@ -345,3 +345,14 @@ def holes_left_out(lrs, losses): return suggest(lrs[losses.isfinite()], losses[l
 def best_may_be_nan(rates, losses):
     w = [(min(losses)/v)**5 if math.isfinite(v) else 0. for v in losses]
     return math.exp(sum(a*math.log(r) for a, r in zip(w, rates))/sum(w))
+
+@mutant('corrected_average', says='plain mean of all losses')
+def plain_mean(losses, beta): return losses.cumsum(0)/torch.arange(1, len(losses) + 1)
+
+@mutant('suggest_lr', says='fifth of the fall is left')
+def nearly_back(lrs, losses): return suggest(lrs, losses, goal=lambda low, level: level - (level - low)/5)
+
+@mutant('suggest_lr', says='counted of all points')
+def fifth_of_all(lrs, losses):
+    fifth = len(losses)//5
+    return suggest(lrs, losses, level=lambda y: y[:fifth].mean())
