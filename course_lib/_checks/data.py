@@ -1,7 +1,7 @@
 "What the exercises of the chapter on data are held against"
 import torch
 
-from course_lib.exercises import exercise, expect, same, wrong
+from course_lib.exercises import Wrong, exercise, expect, same, wrong
 
 
 @exercise
@@ -47,7 +47,11 @@ def what_they_show(answer):
     ]:
         said = [f.rsplit('_', 1)[0] for f in files]
         shows = {line.split(',')[0]: line.split(',')[2:] for line in _SIDE.splitlines()[1:]}
-        got = answer(files, _SIDE)
+        try: got = answer(files, _SIDE)
+        except Wrong as e:
+            if "KeyError: 'file'" in str(e): wrong('no row has a column `file`: a reader of rows that is given a text takes each letter for a line. Make a file of the text first')
+            if any(f'KeyError: {f!r}' in str(e) for f in files): wrong(f'{e.args[0].split(" (called")[0]}. The side file lists only what was planted; all other names are right')
+            raise
         expect(isinstance(got, list), f'a list is asked for, yours is of type {type(got).__name__}')
         expect(not files or len(got) == len(files), f'{len(files)} files were asked about and yours answers for {len(got)}: the side file lists only what was planted, all other names are right')
         same(got, want, what='list of breeds', mistakes={

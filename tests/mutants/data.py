@@ -62,6 +62,16 @@ def believes_names(files, planted): return [_name(f) for f in files]
 @mutant('what_they_show', says='answers for')
 def only_planted(files, planted): return [r['shows'] for r in _rows(planted) if r['file'] in files]
 
+@mutant('what_they_show', says='lists only what was planted')
+def only_the_side_file(files, planted):
+    shows = {r['file']: r['shows'] for r in _rows(planted)}
+    return [shows[f] for f in files]
+
+@mutant('what_they_show', says='each letter for a line')
+def letters_for_lines(files, planted):
+    shows = {r['file']: r['shows'] for r in csv.DictReader(planted)}
+    return [shows.get(f, _name(f)) for f in files]
+
 @mutant('what_they_show', says='underscore')
 def first_part(files, planted):
     shows = {r['file']: r['shows'] for r in _rows(planted)}
