@@ -74,7 +74,7 @@ def _tensor_difference(got, want, what, rtol, atol):
     place = tuple(unequal.nonzero()[0].tolist())
     where = f' at {list(place)}' if place else ''
     share = f' ({int(unequal.sum())} of {a.numel()} values differ)' if a.numel() > 1 else ''
-    return f'the {what} has the right shape and wrong values:{where} it should be {b[place].item():.5g}, yours is {a[place].item():.5g}{share}'
+    return f'right shape and wrong values in the {what}:{where} it should be {b[place].item():.5g}, yours is {a[place].item():.5g}{share}'
 
 def _difference(got, want, what='result', rtol=1e-4, atol=1e-6):
     "In words, how `got` differs from `want`; None if it does not"
