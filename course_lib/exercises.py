@@ -91,7 +91,7 @@ def _difference(got, want, what='result', rtol=1e-4, atol=1e-6):
     if isinstance(want, (list, tuple)):
         if not isinstance(got, (list, tuple)): return f'the {what} should be a {type(want).__name__}, yours is {_describe(got)}'
         if len(got) != len(want): return f'the {what} should have {len(want)} items, yours has {len(got)}'
-        return next((d for i, (g, w) in enumerate(zip(got, want)) if (d := _difference(g, w, f'item {i} of the {what}', rtol, atol))), None)
+        return next((d for i, (g, w) in enumerate(zip(got, want)) if (d := _difference(g, w, f'{what} at place {i}', rtol, atol))), None)
     if isinstance(want, (int, float)) and not isinstance(want, bool):
         if isinstance(got, bool) or not isinstance(got, (int, float)): return f'the {what} should be a number, yours is {_describe(got)}'
         equal = math.isclose(got, want, rel_tol=rtol, abs_tol=atol) or (math.isnan(got) and math.isnan(want))

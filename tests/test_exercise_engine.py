@@ -44,7 +44,7 @@ COURSE = {"05_losses": {"title": "Losses", "exercises": [{"name": "doubling", "t
     (np.float32(1), 2, "should be 2, yours is 1"),
     (torch.ones(()), 2.0, "should be 2, yours is 1"),
     (float("nan"), 1.0, "yours is nan"),
-    ((1, 2), [1, 3], "item 1"),
+    ((1, 2), [1, 3], "at place 1"),
     ([1], [1, 3], "2 items, yours has 1"),
     ({"a": 1}, {"a": 1, "b": 2}, "lacks the key 'b'"),
     ({"a": 1, "c": 2}, {"a": 1}, "too many, 'c'"),

@@ -73,8 +73,11 @@ def solutions(path: Path) -> dict:
 
 
 def plain(text: str) -> str:
-    "Markdown with the tags of inline values and the line breaks taken out"
-    return " ".join(unescape(re.sub(r"</?(?:span|b|i|em|dfn|code)\b[^>]*>", lambda m: "`" if "code" in m[0] else "", text)).split())
+    "Markdown with tags, emphasis and line breaks taken out; code stands between backticks"
+    text = unescape(re.sub(r"</?(span|b|i|em|dfn|code)\b[^>]*>", lambda m: "`" if m[1] == "code" else "", text))
+    parts = text.split("`")
+    parts[::2] = [re.sub(r"(?<![\w*])\*(\w[^*]*?)\*(?![\w*])", r"\1", p) for p in parts[::2]]
+    return " ".join("`".join(parts).split())
 
 
 def questions(path: Path) -> list:
