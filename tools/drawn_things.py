@@ -4,7 +4,7 @@
 thing, the head, ears, eyes, mouth, coat and markings of a creature. Everything else is by chance in every picture: colours,
 light, size, turn, place, bends of the outline, filling, background, what stands in front, noise.
 
-    python tools/drawn_things.py /tmp/sheet.png      # one row of pictures a class, to look at
+    python tools/drawn_things.py sheet.png      # one row of pictures a class, to look at
 """
 import functools
 import math

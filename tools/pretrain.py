@@ -3,7 +3,7 @@
     python tools/pretrain.py                                    # on a GPU if there is one
     python tools/pretrain.py --bf16                             # twice as fast on processors that multiply in bfloat16
     python tools/pretrain.py --minutes 50                       # as many epochs as fit, counted on the first batches
-    python tools/pretrain.py --epochs 1 --per-class 8 --out /tmp/tiny
+    python tools/pretrain.py --epochs 1 --per-class 8 --out tiny
 
 The pictures are drawn by `tools/drawn_things.py` (things, textures and invented creatures; no cat and no dog), once, into the
 course's cache. The network is a ResNet-10 of half the usual width. Two files come out: `resnet10.safetensors`, the weights
