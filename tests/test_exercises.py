@@ -26,18 +26,22 @@ MUTANTS = [pytest.param(*m, id=f"{m[0]}-{m[1]}-{m[3].__name__}") for m in mutant
 def own_progress(tmp_path, monkeypatch): monkeypatch.setenv("COURSE_LIB_CACHE", str(tmp_path))
 
 
+def run(source, file, space):
+    "Run a cell in `space`, so that its source can be looked up; the value of a call of `check`"
+    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
+    if source.startswith("check("): return eval(compile(source.strip(), file, "eval"), space)
+    exec(compile(source, file, "exec"), space)
+
+
 def run_section(chapter, change):
-    "Run the exercise cells of a chapter, each solution replaced by change(source): {exercise: (its function, its check's result)}"
+    "Run the exercise cells of a chapter, each solution replaced by change(source): {exercise: its check's result}"
     space, found, name = {"__name__": "__main__"}, {}, None
     for i, c in enumerate(tool.section(nbformat.read(ROOT/"nbs"/f"{chapter}.ipynb", 4))):
         if c.cell_type != "code" or c.source.startswith("#| answer:"): continue
         m = tool.NAME.search(c.source)
         if m is None and "check(" not in c.source and not c.source.lstrip().startswith(("from ", "import ", "#| hide")): continue
-        source, file = change(c.source) if m else c.source, f"<{chapter} cell {i}>"
-        linecache.cache[file] = (len(source), None, source.splitlines(True), file)
-        if m is None and "check(" in c.source and "import" not in c.source:
-            found[name] = eval(compile(source.strip().replace("remember=False", "remember=True"), file, "eval"), space)
-        else: exec(compile(source, file, "exec"), space)
+        result = run(change(c.source) if m else c.source, f"<{chapter} cell {i}>", space)
+        if result is not None: found[name] = result
         name = m[1] if m else name
     return found
 
@@ -84,10 +88,8 @@ def test_workbook_with_solutions_put_back_runs(chapter):
     import matplotlib
     matplotlib.use("agg")
     for i, c in enumerate(c for c in book.cells if c.cell_type == "code"):
-        source, file = answers[by_id[c.id]] if c.id in by_id else c.source, f"<{chapter} workbook {i}>"
-        linecache.cache[file] = (len(source), None, source.splitlines(True), file)
-        if source.startswith("check("): results.append(eval(compile(source, file, "eval"), space))
-        else: exec(compile(source, file, "exec"), space)
+        result = run(answers[by_id[c.id]] if c.id in by_id else c.source, f"<{chapter} workbook {i}>", space)
+        if result is not None: results.append(result)
     assert len(results) == len(answers) and all(results), [r for r in results if not r]
     remembered = json.loads((Path(os.environ["COURSE_LIB_CACHE"])/"exercises.json").read_text(encoding="utf-8"))
     assert {n for n, r in remembered["exercises"].items() if r["passed"]} == set(answers)
@@ -100,6 +102,6 @@ def test_what_is_made_from_the_chapters_is_up_to_date():
 
 @pytest.mark.parametrize("chapter", list(CHAPTERS))
 def test_questions_have_one_right_choice_and_reasons(chapter):
-    for q in tool.questions(ROOT/"nbs"/f"{chapter}.ipynb"):
+    for q in tool.questions(nbformat.read(ROOT/"nbs"/f"{chapter}.ipynb", 4)):
         assert sum(c["right"] for c in q["choices"]) == 1 and len(q["choices"]) >= 3, q["question"]
         assert all(c["why"] for c in q["choices"]) and len({c["text"] for c in q["choices"]}) == len(q["choices"]), q["question"]

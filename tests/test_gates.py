@@ -87,7 +87,7 @@ def break_ledger(root, **changes):
 def list_claim(root, cell, kind="measured"):
     "Say that something is faster, and give `cell` as what shows it"
     edit(root, say("Zebras are faster."))
-    rows = [r for r in prose.rows(root/"nbs"/"claims.csv")]
+    rows = prose.rows(root/"nbs"/"claims.csv")
     write_rows(root, "claims.csv", [*rows, {"chapter": "00_core", "phrase": "Zebras are faster", "kind": kind, "cell": cell, "why": "seen"}])
 
 

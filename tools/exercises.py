@@ -25,6 +25,9 @@ CHOICE = re.compile(r"^- ([✓✗]) \*\*(.+?)\*\*\s+(.+?)(?=\n- |\Z)", re.M | re
 def chapters(root): return sorted((root/"nbs").glob("[0-9][0-9]_*.ipynb"))
 
 
+def title(nb) -> str: return next(c.source for c in nb.cells if c.cell_type == "markdown").split("\n")[0].removeprefix("# ")
+
+
 def section(nb) -> list:
     "The cells of a chapter from the heading of its exercises to what to read next"
     titles = [c.source.split("\n")[0].strip() if c.cell_type == "markdown" else "" for c in nb.cells]
@@ -49,8 +52,7 @@ def workbook(path: Path):
     nb = nbformat.read(path, 4)
     cells = section(nb)
     if not cells: return None
-    title = next(c.source for c in nb.cells if c.cell_type == "markdown").split("\n")[0].removeprefix("# ")
-    intro = (f"# {title}: the exercises\n\n> Fill in the functions of [the chapter](../nbs/{path.name}), run `check` under each, "
+    intro = (f"# {title(nb)}: the exercises\n\n> Fill in the functions of [the chapter](../nbs/{path.name}), run `check` under each, "
              "read what it says, and go on until it passes.\n\nA check runs your function on inputs that you have not seen. "
              "Replace `raise NotImplementedError` by your own lines, then run the cell and the one below it (Shift + Enter).")
     out = [new_markdown_cell(intro, id=f"{path.stem[:2]}-intro")]
@@ -80,10 +82,10 @@ def plain(text: str) -> str:
     return " ".join("`".join(parts).split())
 
 
-def questions(path: Path) -> list:
+def questions(nb) -> list:
     "The questions of a chapter with their choices"
     found = []
-    for c in section(nbformat.read(path, 4)):
+    for c in section(nb):
         if c.cell_type != "markdown": continue
         for q, body in QUESTION.findall(c.source):
             choices = [{"text": plain(t).rstrip("."), "right": mark == "✓", "why": plain(w)} for mark, t, w in CHOICE.findall(body.strip())]
@@ -95,7 +97,8 @@ def course(root: Path) -> dict:
     "The list of exercises and questions of every chapter"
     out = {}
     for path in chapters(root):
-        cells = section(nbformat.read(path, 4))
+        nb = nbformat.read(path, 4)
+        cells = section(nb)
         if not any(c.cell_type == "code" and NAME.search(c.source) for c in cells): continue
         exercises, task = [], None
         for c in cells:
@@ -103,8 +106,7 @@ def course(root: Path) -> dict:
             elif c.cell_type == "code" and (m := NAME.search(c.source)) and task:
                 exercises.append({"name": m[1], "title": task["title"], "level": task["level"], "minutes": int(task["minutes"])})
                 task = None
-        title = next(c.source for c in nbformat.read(path, 4).cells if c.cell_type == "markdown").split("\n")[0].removeprefix("# ")
-        out[path.stem] = {"title": title, "exercises": exercises, "questions": questions(path)}
+        out[path.stem] = {"title": title(nb), "exercises": exercises, "questions": questions(nb)}
     return out
 
 

@@ -3,7 +3,6 @@
 `python tools/gates.py` prints them all, `python tools/gates.py typed_numbers` those of one gate; `tests/test_gates.py` runs them, and breaks each one on purpose.
 """
 import ast
-import csv
 import re
 import shutil
 import subprocess
@@ -41,12 +40,6 @@ def code_cells(nb): return [c for c in nb.cells if c.cell_type == "code"]
 
 
 def module_files(root): return [p for p in sorted((root/"course_lib").glob("*.py")) if not p.name.startswith("_")]
-
-
-def python_of(source):
-    "The syntax tree of a cell, its magics left out"
-    lines = [re.sub(r"^(\s*)[%!?].*", r"\1pass", line) for line in source.splitlines()]
-    return ast.parse("\n".join(lines))
 
 
 def library_in_sync(root):
@@ -177,7 +170,7 @@ def module_order(root):
     numbers, problems = chapters(root), []
     numbers_of_modules = numbers | {"exercises": 1}  # written for every chapter, so it uses the first one alone
     trees = [(p.name, numbers_of_modules.get(p.stem, -1), ast.parse(p.read_text(encoding="utf-8"))) for p in module_files(root)]
-    trees += [(p.name, int(p.stem[:2]) + 1, python_of(c.source)) for p, nb in notebooks(root) if p.stem[:2].isdigit()
+    trees += [(p.name, int(p.stem[:2]) + 1, prose.python_of(c.source)) for p, nb in notebooks(root) if p.stem[:2].isdigit()
               for c in code_cells(nb)]
     for name, number, tree in trees:
         for imported in imported_modules(tree, top_only=False):
@@ -205,7 +198,7 @@ def import_budget(root):
 
 def ledger(root):
     "The rows of nbs/field_notes.csv"
-    with open(root/"nbs"/"field_notes.csv", encoding="utf-8", newline="") as f: return list(csv.DictReader(f))
+    return prose.rows(root/"nbs"/"field_notes.csv")
 
 
 def note_cells(root):
@@ -219,7 +212,7 @@ def note_cells(root):
 
 def can_fail(cell):
     "Does the cell hold an assertion on something computed?"
-    for n in ast.walk(python_of(cell.source)):
+    for n in ast.walk(prose.python_of(cell.source)):
         if isinstance(n, ast.Assert) and any(isinstance(m, ast.Name) for m in ast.walk(n.test)): return True
         if isinstance(n, ast.With) and any("expect_fail" in ast.unparse(i.context_expr) for i in n.items): return True
         if isinstance(n, ast.Call) and re.search(r"(^test_(eq|close|ne|fail|is|shuffled)|\bassert_\w+)$", ast.unparse(n.func)): return True

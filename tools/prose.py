@@ -33,6 +33,12 @@ EVIDENCE = re.compile(r"mean_ci|time_ratio|timeit|Estimate|benchmarks/results|ch
 DEFINITION = re.compile(r'<dfn(?: title="([^"]+)")?>([^<]+)</dfn>')
 
 
+def python_of(source):
+    "The syntax tree of a cell, its magics left out"
+    lines = [re.sub(r"^(\s*)[%!?].*", r"\1pass", line) for line in source.splitlines()]
+    return ast.parse("\n".join(lines))
+
+
 def blank(m): return re.sub(r"[^\n]", " ", m[0])
 
 
@@ -41,9 +47,8 @@ def texts(nb):
     for c in nb.cells:
         if c.cell_type == "markdown": yield c, CODE.sub(blank, c.source)
         elif "Markdown(" in c.source:
-            tree = ast.parse("\n".join(re.sub(r"^(\s*)[%!?].*", r"\1pass", line) for line in c.source.splitlines()))
-            calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func).endswith("Markdown")]
-            parts = [k.value for call in calls for n in _strings(call) for k in [n] if isinstance(k.value, str)]
+            calls = [n for n in ast.walk(python_of(c.source)) if isinstance(n, ast.Call) and ast.unparse(n.func).endswith("Markdown")]
+            parts = [n.value for call in calls for n in _strings(call) if isinstance(n.value, str)]
             if parts: yield c, CODE.sub(blank, " ".join(parts))
 
 
