@@ -141,7 +141,7 @@ def seconds_last_time(nb):
 
 def jobs(names):
     "The notebooks, longest first, and the test files whose path holds one of `names` (all without names)"
-    notebooks = sorted((ROOT / "nbs").glob("[!_.]*.ipynb"), key=seconds_last_time, reverse=True)
+    notebooks = sorted((ROOT / "nbs").glob("**/[!_.]*.ipynb"), key=seconds_last_time, reverse=True)
     tests = sorted((ROOT / "tests").glob("**/test_*.py"))
     everything = [p.relative_to(ROOT) for p in notebooks + tests]
     names = [Path(n).as_posix() for n in names]
@@ -214,15 +214,15 @@ def gpu(args):
 def run(args):
     make_environment()
     notebooks = [p for n in args.notebooks for p in jobs([n]) if p.suffix == ".ipynb"]
-    return call([PYTHON, ROOT / "tools" / "run_notebook.py"] + notebooks, check=False)
+    return call([PYTHON, "-m", "tools.build.run_notebook"] + notebooks, check=False)
 
 
 def export(args):
     make_environment()
     call([BIN / "nbdev-export"])
     call([BIN / "nbdev-clean"])
-    call([PYTHON, ROOT / "tools" / "exercises.py"])
-    return call([PYTHON, ROOT / "tools" / "readme.py"])
+    for part in ("faces", "workbooks"): call([PYTHON, "-m", "tools.build." + part])
+    return call([PYTHON, "-m", "tools.build.readme"])
 
 
 def bench(args):

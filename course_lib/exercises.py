@@ -339,7 +339,7 @@ def progress() -> 'pandas.DataFrame': # a row for each chapter: exercises, passe
 class Quiz:
     "A round of questions: a missed one comes back after two others, a known one in a later round"
     def __init__(self,
-        chapter: str, # such as '05_losses'
+        chapter: str, # such as '04_losses'
         questions: list[dict], # [{question, choices: [{text, right, why}]}]
         everything: bool = False, # ask what is not due as well?
     ):
@@ -449,7 +449,7 @@ def _ask(game, read, say):
     say(f'\nDone: {game.asked} asked, {len(game.missed)} missed at first.')
 
 def quiz(
-    chapter: str, # such as '05_losses'
+    chapter: str, # such as '04_losses'
     everything: bool = False, # ask what is not due in this round as well?
 ) -> '_QuizView | None': # shows itself in a notebook
     "Ask the questions of a chapter: as buttons in a notebook, with letters in a terminal, else as text. Raises `ValueError` for an unknown chapter."

@@ -1,0 +1,212 @@
+"""The gates hold over this repository, and each of them fails when what it guards is broken in a small copy."""
+import csv
+import shutil
+
+import nbformat
+import pytest
+
+from tools.build import workbooks
+from tools.build.run_notebook import source_hash
+from tools.gates import claims, lessons, prose
+from tools.gates.__main__ import GATES
+from tools.notebooks import ROOT, fact
+
+BY_NAME = {g.__name__: g for g in GATES}
+
+
+@pytest.mark.parametrize("gate", GATES, ids=lambda g: g.__name__)
+def test_gate_holds(gate): assert gate(ROOT) == []
+
+
+@pytest.fixture
+def small(tmp_path):
+    "A repository of one chapter for which every gate holds"
+    root = tmp_path/"small"
+    (root/"nbs").mkdir(parents=True)
+    shutil.copytree(ROOT/"course_lib"/"_assets", root/"course_lib"/"_assets")
+    for name in ("pyproject.toml", "settings.ini", "setup.py"): shutil.copy(ROOT/name, root)
+    for name in ("__init__.py", "core.py"): shutil.copy(ROOT/"course_lib"/name, root/"course_lib")
+    shutil.copy(ROOT/"nbs"/"measuring.ipynb", root/"nbs")
+    for folder in ("course_lib/_checks", "tests/exercises/mutants"):
+        (root/folder).mkdir(parents=True)
+        for name in ("__init__.py", "core.py"): shutil.copy(ROOT/folder/name, root/folder)
+    for name in ("field_notes.csv", "numbers.csv", "claims.csv"):
+        write_rows(root, name, [r for r in prose.rows(ROOT/"nbs"/name) if r["chapter"] == "measuring"])
+    (root/"tools"/"gates").mkdir(parents=True)
+    left = [r for r in prose.rows(ROOT/lessons.LEFT) if r["place"] == "measuring"]
+    (root/lessons.LEFT).write_text("place,kind,left\n" + "".join(f"{r['place']},{r['kind']},{r['left']}\n" for r in left), encoding="utf-8")
+    make_workbooks(root)
+    return root
+
+
+def make_workbooks(root):
+    (root/"exercises").mkdir(exist_ok=True)
+    for path, text in workbooks.files(root).items(): path.write_text(text, encoding="utf-8")
+
+
+def write_rows(root, name, rows):
+    header = prose.rows(ROOT/"nbs"/name)[0].keys()
+    with open(root/"nbs"/name, "w", encoding="utf-8", newline="") as f:
+        table = csv.DictWriter(f, header)
+        table.writeheader()
+        table.writerows(rows)
+
+
+def edit(root, change, stamp=True):
+    "Apply `change` to the notebook's cells and write it back, with a fresh stamp unless told otherwise"
+    path = root/"nbs"/"measuring.ipynb"
+    nb = nbformat.read(path, 4)
+    change(nb.cells)
+    if stamp: nb.metadata.course_lib["executed"] = source_hash(nb)
+    nbformat.write(nb, path)
+
+
+def code(cells, part): return next(c for c in cells if c.cell_type == "code" and part in c.source)
+
+
+def add(source): return lambda cells: cells.append(nbformat.v4.new_code_cell(source))
+
+
+def say(text): return lambda cells: cells.append(nbformat.v4.new_markdown_cell(text))
+
+
+def change_module(root, old, new):
+    path = root/"course_lib"/"core.py"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def break_source(root): edit(root, lambda cells: setattr(code(cells, "def default_device"), "source", "#| export\nx = 1"))
+
+
+def break_ledger(root, **changes):
+    rows = claims.ledger(root)
+    rows[0].update(changes)
+    write_rows(root, "field_notes.csv", rows)
+
+
+def list_claim(root, cell, kind="measured"):
+    "Say that something is faster, and give `cell` as what shows it"
+    edit(root, say("Zebras are faster."))
+    rows = prose.rows(root/"nbs"/"claims.csv")
+    write_rows(root, "claims.csv", [*rows, {"chapter": "measuring", "phrase": "Zebras are faster", "kind": kind, "cell": cell, "why": "seen"}])
+
+
+def define_later(root):
+    edit(root, say("Think of zebras."))
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("A **<dfn>zebra</dfn>** has stripes.")])
+    nbformat.write(nb, root/"nbs"/"data.ipynb")
+
+
+def an_exercise(): return next(iter(workbooks.solutions(ROOT/"nbs"/"measuring.ipynb")))
+
+
+def error_output(cells): cells[-1].outputs = [nbformat.v4.new_output("error", ename="KeyError", evalue="", traceback=[])]
+
+
+def slow_stamp(root):
+    path = root/"nbs"/"measuring.ipynb"
+    nb = nbformat.read(path, 4)
+    nb.metadata.course_lib["seconds"] = lessons.LIMIT + 1
+    nbformat.write(nb, path)
+
+
+def later_chapter(root):
+    shutil.copy(root/"nbs"/"measuring.ipynb", root/"nbs"/"04_losses.ipynb")
+    change_module(root, "import torch\n", "import torch\nfrom course_lib.losses import x\n")
+
+
+def circle(root):
+    change_module(root, "import torch\n", "import torch\nfrom .words import x\n")
+    (root/"course_lib"/"words.py").write_text("from .core import seed_everything\n", encoding="utf-8")
+
+
+def noted(cells, note): return next(c for c in cells if note in (fact(c, "notes") or []))
+
+
+def figure(cells): return next(c for c in cells if c.cell_type == "code" and fact(c, "alt"))
+
+
+def rewrite(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+BREAKS = {
+    "a cell changed, not exported": ("library_in_sync", break_source, "core.py"),
+    "a module edited by hand": ("library_in_sync", lambda r: change_module(r, "seed: int = 42", "seed: int = 43"), "core.py"),
+    "a module without a notebook": ("library_in_sync", lambda r: (r/"course_lib"/"stray.py").write_text("x = 1"), "stray comes from"),
+    "outputs older than the code": ("executed", lambda r: edit(r, add("1 + 1"), stamp=False), "outputs"),
+    "an error left in": ("executed", lambda r: edit(r, error_output), "KeyError"),
+    "a notebook over its minute": ("executed", slow_stamp, "61 s"),
+    "a path of one's own machine": ("no_own_paths", lambda r: edit(r, add("open('" + "/home" + "/someone/x')")), "someone"),
+    "an unused import": ("no_dead_imports", lambda r: edit(r, add("import string")), "string"),
+    "an undefined name": ("no_dead_imports", lambda r: edit(r, add("undefined_name")), "undefined_name"),
+    "a parameter without a comment": ("documented", lambda r: change_module(r, "seed: int = 42, # 0 to 2**32 - 1", "seed: int = 42,"), "seed"),
+    "a parameter without a type": ("documented", lambda r: change_module(r, "seed: int = 42, #", "seed=42, #"), "seed"),
+    "a function without a docstring": ("documented", lambda r: change_module(r, '    "The fastest device', '    x = "The fastest device'), "default_device"),
+    "no return type": ("documented", lambda r: change_module(r, "def use_style() -> None:", "def use_style():"), "use_style"),
+    "a figure without alt text": ("alt_text", lambda r: edit(r, lambda cells: figure(cells).metadata["course_lib"].pop("alt")), "without an 'alt'"),
+    "a picture that lost its alt text": ("alt_text", lambda r: edit(r, lambda cells: figure(cells).outputs[-1].metadata.clear()), "does not carry"),
+    "a cell too long to read": ("lesson_shape", lambda r: edit(r, add("x = 1\n"*26)), "cells over 25 lines"),
+    "a line too long to read": ("lesson_shape", lambda r: edit(r, add("x = " + "1 + "*30 + "1")), "lines over 100"),
+    "a name imported again": ("lesson_shape", lambda r: edit(r, add("def zebra(): pass\nfrom course_lib.core import zebra")), "imported again"),
+    "a lesson that is all library": ("lesson_shape", lambda r: edit(r, add("#| export\n" + "x = 1\n"*2000)), "percent exported"),
+    "a list of what is left that is out of date": ("lesson_shape", lambda r: rewrite(r/lessons.LEFT, "left\n", "left\nmeasuring,cells over 25 lines,3\n"), "write that"),
+    "a module too long to read": ("room_size", lambda r: change_module(r, "import torch\n", "import torch\n" + "x = 1\n"*500), "lines in a module"),
+    "two modules that import each other": ("no_circles", circle, "core → words → core"),
+    "a markdown picture without alt text": ("alt_text", lambda r: edit(r, lambda cells: cells.append(
+        nbformat.v4.new_markdown_cell("![](x.png)"))), "alt text"),
+    "a cell not to run": ("runs_in_jupyter", lambda r: edit(r, add("#| eval: false\n1/0")), "would run"),
+    "a GPU cell that needs a GPU": ("runs_in_jupyter", lambda r: edit(r, add("#| cuda\ntorch.rand(3, device='cuda')")), "without a GPU"),
+    "a module that uses a later one": ("module_order", later_chapter, "losses"),
+    "a light module that imports fastai": ("import_budget", lambda r: change_module(r, "import numpy as np", "import numpy as np\nimport fastai"), "fastai"),
+    "a package that imports torch": ("import_budget", lambda r: rewrite(r/"course_lib"/"__init__.py", "__version__", "import torch\n__version__"), "torch"),
+    "a claim without a cell": ("field_notes", lambda r: edit(r, lambda cells: noted(cells, "C12").metadata.clear()), "C12"),
+    "a claim whose cell cannot fail": ("field_notes", lambda r: edit(r, lambda cells: setattr(noted(cells, "C12"), "source", "assert True")), "C12"),
+    "a cell without a claim": ("field_notes", lambda r: edit(r, lambda cells: noted(cells, "C12").metadata["course_lib"].update(notes=["Z99"])), "Z99"),
+    "a verdict that is none": ("field_notes", lambda r: break_ledger(r, verdict="maybe"), "maybe"),
+    "a fact told twice": ("facts_once", lambda r: rewrite(r/"pyproject.toml", "[project]\n", '[project]\nrequires-python = ">=3.10"\n'), "requires-python"),
+    "a version in the settings": ("facts_once", lambda r: rewrite(r/"settings.ini", "name =", "version = 0.1.0\nname ="), "version"),
+    "a typed number": ("typed_numbers", lambda r: edit(r, say("It took 3.7 seconds.")), "3.7"),
+    "a typed number in an output": ("typed_numbers", lambda r: edit(r, add("Markdown(f'It took 3.7 seconds, {x:.1f} of them here.')")), "3.7"),
+    "a number nobody filled in": ("typed_numbers", lambda r: edit(r, say('It took <span title="x:.1f">?</span> s.')), "never computed"),
+    "an exception for what is not said": ("typed_numbers", lambda r: write_rows(r, "numbers.csv", [
+        {"chapter": "measuring", "text": "77 zebras", "kind": "given", "source": "none"}]), "77 zebras"),
+    "a number without a source": ("typed_numbers", lambda r: write_rows(r, "numbers.csv", [
+        {"chapter": "measuring", "text": "77 zebras", "kind": "given", "source": ""}]), "no source"),
+    "a claim nobody listed": ("claims_are_shown", lambda r: edit(r, say("Zebras are faster.")), "Zebras are faster"),
+    "a claim without a cell to show it": ("claims_are_shown", lambda r: list_claim(r, ""), "no interval"),
+    "a proof that cannot fail": ("claims_are_shown", lambda r: list_claim(r, nbformat.read(r/"nbs"/"measuring.ipynb", 4).cells[0].id, "proved"), "can fail"),
+    "a claim of no kind": ("claims_are_shown", lambda r: list_claim(r, "", "obvious"), "no kind"),
+    "a claim that is not said": ("claims_are_shown", lambda r: write_rows(r, "claims.csv", [
+        {"chapter": "measuring", "phrase": "Zebras help", "kind": "not a claim", "cell": "", "why": "a test"}]), "not said"),
+    "a word used before it is defined": ("defined_before_use", define_later, "zebra"),
+    "an exercise with four wrong answers": ("exercises_are_complete", lambda r: rewrite(
+        r/"tests"/"exercises"/"mutants"/"core.py", f"@mutant('{an_exercise()}'", "@other('"), "wrong answers"),
+    "an exercise without a check": ("exercises_are_complete", lambda r: rewrite(
+        r/"course_lib"/"_checks"/"core.py", f"def {an_exercise()}(", "def other("), "no check"),
+    "an exercise without a level": ("exercises_are_complete", lambda r: edit(r, lambda cells: [
+        setattr(c, "source", c.source.replace("\n*easy,", "\n*simple,")) for c in cells]), "level"),
+    "a chapter without questions": ("exercises_are_complete", lambda r: edit(r, lambda cells: [
+        setattr(c, "source", c.source.replace("- ✓", "- ").replace("- ✗", "- ")) for c in cells if "<summary>" in c.source]), "questions"),
+    "a workbook edited by hand": ("made_from_chapters", lambda r: rewrite(r/"exercises"/"measuring.ipynb", "raise NotImplementedError", "return 1"), "measuring"),
+    "another name": ("facts_once", lambda r: rewrite(r/"pyproject.toml", 'name = "course_lib"', 'name = "other"'), "name"),
+}
+
+
+@pytest.mark.parametrize("gate", GATES, ids=lambda g: g.__name__)
+def test_gate_holds_in_the_small_copy(small, gate):
+    assert [p for p in gate(small) if "_modidx" not in p] == []  # the index of the whole library is not that of the copy
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_broken_gate_fails(small, name):
+    gate, change, said = BREAKS[name]
+    change(small)
+    assert any(said in p for p in BY_NAME[gate](small))
+
+
+def test_every_gate_is_broken_once(): assert set(BY_NAME) == {gate for gate, *_ in BREAKS.values()}

@@ -1,0 +1,61 @@
+"""The wheel and the sdist build, install into an empty environment and import; the README is the index page."""
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tools.build.readme import readme
+from tools.notebooks import ROOT
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    "The folder with wheel and sdist, built from a copy of the tracked files"
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+    for name in filter(None, files):
+        if not (ROOT/name).is_file(): continue
+        (source/name).parent.mkdir(parents=True, exist_ok=True)
+        (source/name).write_bytes((ROOT/name).read_bytes())
+    done = subprocess.run([sys.executable, "-m", "build", "--no-isolation", "--outdir", out, source], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+def test_wheel_holds_library_and_assets_only(built):
+    names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
+    assets = {f"course_lib/_assets/{a}" for a in ("course.mplstyle", "exercises.json", "resnet10.safetensors", "resnet10.json")}
+    assert assets | {"course_lib/core.py", "course_lib/_checks/losses.py"} <= set(names)
+    assert {n.split("/")[0].split("-")[0] for n in names} == {"course_lib"}
+
+
+def test_sdist_holds_what_a_build_needs(built):
+    names = {n.split("/", 1)[1] for n in tarfile.open(next(built.glob("*.tar.gz"))).getnames() if "/" in n}
+    assert {"settings.ini", "setup.py", "pyproject.toml", "README.md", "LICENSE", "course_lib/core.py"} <= names
+
+
+@pytest.mark.parametrize("kind", ["*.whl", "*.tar.gz"])
+def test_installs_and_imports_in_an_empty_environment(built, kind, tmp_path):
+    venv.EnvBuilder(with_pip=True).create(tmp_path)
+    python = tmp_path/("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    done = subprocess.run([python, "-m", "pip", "install", "--no-deps", next(built.glob(kind))], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    code = "import course_lib, importlib.metadata as m; assert m.version('course_lib') == course_lib.__version__; print(course_lib.__file__)"
+    done = subprocess.run([python, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and str(tmp_path) in done.stdout, done.stderr
+
+
+def test_underscore_name_of_nbdev_test_works():
+    command = Path(sys.executable).parent/"nbdev_test"
+    assert "--flags" in subprocess.run([command, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+def test_readme_is_the_index_page():
+    text, pictures = readme(ROOT)
+    assert (ROOT/"README.md").read_text(encoding="utf-8") == text
+    for name, data in pictures.items(): assert (ROOT/"nbs"/"images"/name).read_bytes() == data
+    assert "python course.py learn" in text and "python course.py test" in text

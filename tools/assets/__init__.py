@@ -1,0 +1,1 @@
+"""The recipes of what lies in `course_lib/_assets`."""

@@ -1,0 +1,108 @@
+"""Gates over the notebooks: executed, dressed for a reader, and ending in exercises."""
+import ast
+import re
+
+from tools.build import workbooks
+from tools.build.run_notebook import source_hash
+from tools.gates import prose
+from tools.notebooks import EXPORT, chapters, code_cells, code_lines, fact, facts, notebooks, package
+
+LEFT = "tools/gates/left.csv"  # what is left to mend: place, kind, how much; it only shrinks
+LIMIT, HEAVY_LIMIT = 60, 120  # seconds for one notebook
+CELL_LINES, LINE_CHARACTERS, EXPORTED = 25, 100, 0.25  # the most of each in a lesson
+
+
+def executed(root):
+    "Every notebook carries outputs of exactly the code it holds, without an error, within its time"
+    problems = []
+    for path, nb in notebooks(root):
+        stamp = facts(nb)
+        if stamp.get("executed") != source_hash(nb):
+            problems.append(f"{path.name}: outputs are not those of its code: run 'python course.py run {path.stem}'")
+        limit = HEAVY_LIMIT if stamp.get("heavy") else LIMIT
+        if stamp.get("seconds", 0) > limit: problems.append(f"{path.name}: took {stamp['seconds']} s, the limit is {limit} s")
+        for c in code_cells(nb):
+            for o in c.outputs:
+                if o.output_type == "error": problems.append(f"{path.name}: cell {c.id} ended in {o.ename}")
+    return problems
+
+
+def alt_text(root):
+    "Every figure says in words what it shows, in the metadata of the picture"
+    problems = []
+    for path, nb in notebooks(root):
+        for c in nb.cells:
+            if c.cell_type == "markdown" and re.search(r"!\[\s*\]\(", c.source):
+                problems.append(f"{path.name}: cell {c.id} shows a picture without alt text")
+            pictures = [(o, k) for o in c.get("outputs", []) for k in o.get("data", {}) if k.startswith("image/")]
+            if pictures and not fact(c, "alt"): problems.append(f"{path.name}: cell {c.id} draws a figure without an 'alt' in its metadata")
+            if fact(c, "alt") and any(o.metadata.get(k, {}).get("alt") != fact(c, "alt") for o, k in pictures):
+                problems.append(f"{path.name}: the picture of cell {c.id} does not carry its alt text: run 'python course.py run {path.stem}'")
+    return problems
+
+
+def runs_in_jupyter(root):
+    "'Run All' works where nothing reads the flags: a cell for the GPU asks for one, and no cell is marked as not to run"
+    problems = []
+    for path, nb in notebooks(root):
+        for c in code_cells(nb):
+            if re.search(r"^#\| *eval: *false", c.source, re.M):
+                problems.append(f"{path.name}: cell {c.id} would run in Jupyter: show such code in a markdown cell")
+            if re.search(r"^#\| *cuda\b", c.source, re.M) and "cuda.is_available()" not in c.source:
+                problems.append(f"{path.name}: cell {c.id} fails without a GPU: put it under 'if torch.cuda.is_available():'")
+    return problems
+
+
+def shape(nb):
+    "What a reader meets: {kind: how much of it is too much}"
+    cells = [code_lines(c) for c in code_cells(nb)]
+    exported = sum(len(code_lines(c)) for c in code_cells(nb) if EXPORT.search(c.source))
+    defined, again = set(), 0
+    for c in code_cells(nb):
+        tree = prose.python_of(c.source)
+        again += sum(a.name in defined for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and (n.module or "").startswith("course_lib") for a in n.names)
+        defined |= {n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    share = exported/(sum(map(len, cells)) or 1)
+    return {"cells over 25 lines": sum(len(c) > CELL_LINES for c in cells), "names imported again": again,
+            "lines over 100 characters": sum(len(line) > LINE_CHARACTERS for c in cells for line in c),
+            "percent exported": round(100*share) if share > EXPORTED else 0}
+
+
+def lesson_shape(root):
+    "A lesson shows short cells, short lines and little library; what is left to mend stands in tools/gates/left.csv and only shrinks"
+    mine = chapters(root)
+    return only_what_is_left(root, {(p.stem, kind): n for p, nb in notebooks(root) if p in mine for kind, n in shape(nb).items()})
+
+
+def only_what_is_left(root, found):
+    "Problems where `found`, {(place, kind): how much}, is more than tools/gates/left.csv allows, or less than it says is left"
+    rows = {(r["place"], r["kind"]): int(r["left"]) for r in prose.rows(root/LEFT) if r["kind"] in {k for _, k in found}}
+    problems = [f"{place}: {n} {kind}, allowed are {rows.get((place, kind), 0)}" for (place, kind), n in found.items() if n > rows.get((place, kind), 0)]
+    return problems + [f"{LEFT}: {place} has {found.get((place, kind), 0)} {kind} left, not {n}: write that"
+                       for (place, kind), n in rows.items() if found.get((place, kind), 0) < n]
+
+
+def exercises_are_complete(root):
+    "Every chapter ends in four to eight marked exercises and in questions, and every exercise has its check and five wrong answers"
+    problems, course = [], workbooks.course(root)
+    mutants = "\n".join(p.read_text(encoding="utf-8") for p in (root/"tests"/"exercises"/"mutants").glob("[!_]*.py"))
+    for path in chapters(root):
+        c = course.get(path.stem, {"exercises": [], "questions": []})
+        names = set(workbooks.solutions(path))
+        if not 4 <= len(names) <= 8: problems.append(f"{path.stem} has {len(names)} exercises, not four to eight")
+        if len(c["questions"]) < 6: problems.append(f"{path.stem} has {len(c['questions'])} questions, fewer than six")
+        problems += [f"{path.stem}: the exercise {n} has no title, level and minutes" for n in sorted(names - {e["name"] for e in c["exercises"]})]
+        checks = root/"course_lib"/"_checks"/f"{package(path)}.py"
+        defined = re.findall(r"^@exercise\ndef (\w+)", checks.read_text(encoding="utf-8"), re.M) if checks.exists() else []
+        problems += [f"{path.stem}: the exercise {n} has no check" for n in sorted(names - set(defined))]
+        problems += [f"{checks.name}: no chapter asks for {n}" for n in sorted(set(defined) - names)]
+        for n in sorted(names):
+            count = len(re.findall(rf"^@mutant\(['\"]{n}['\"]", mutants, re.M))
+            if count < 5: problems.append(f"{path.stem}: {n} has {count} wrong answers in tests/exercises/mutants, not five")
+    return problems
+
+
+def made_from_chapters(root):
+    "The workbooks and the list of exercises are those of the chapters"
+    return [f"{p.relative_to(root)} differs from what the chapters say: run 'python course.py export'"
+            for p, text in workbooks.files(root).items() if not p.exists() or p.read_text(encoding="utf-8") != text]
