@@ -7,7 +7,7 @@ import pytest
 
 from tools.build import workbooks
 from tools.build.run_notebook import source_hash
-from tools.gates import claims, lessons, prose
+from tools.gates import claims, left, lessons, prose
 from tools.gates.__main__ import GATES
 from tools.notebooks import ROOT, fact
 
@@ -33,8 +33,9 @@ def small(tmp_path):
     for name in ("field_notes.csv", "numbers.csv", "claims.csv"):
         write_rows(root, name, [r for r in prose.rows(ROOT/"nbs"/name) if r["chapter"] == "measuring"])
     (root/"tools"/"gates").mkdir(parents=True)
-    left = [r for r in prose.rows(ROOT/lessons.LEFT) if r["place"] == "measuring"]
-    (root/lessons.LEFT).write_text("place,kind,left\n" + "".join(f"{r['place']},{r['kind']},{r['left']}\n" for r in left), encoding="utf-8")
+    there = {"measuring", *(f"course_lib/{n}" for n in ("core.py", "_checks/core.py"))}
+    rows = [r for r in prose.rows(ROOT/left.LEFT) if r["place"] in there]
+    (root/left.LEFT).write_text("place,kind,left\n" + "".join(f"{r['place']},{r['kind']},{r['left']}\n" for r in rows), encoding="utf-8")
     make_workbooks(root)
     return root
 
@@ -113,7 +114,9 @@ def slow_stamp(root):
 
 
 def later_chapter(root):
-    shutil.copy(root/"nbs"/"measuring.ipynb", root/"nbs"/"04_losses.ipynb")
+    lesson = (root/"nbs"/"measuring.ipynb").read_text(encoding="utf-8").replace("default_exp core", "default_exp losses")
+    (root/"nbs"/"04_losses.ipynb").write_text(lesson, encoding="utf-8")
+    (root/"course_lib"/"losses.py").write_text("x = 1", encoding="utf-8")
     change_module(root, "import torch\n", "import torch\nfrom course_lib.losses import x\n")
 
 
@@ -154,8 +157,11 @@ BREAKS = {
     "a line too long to read": ("lesson_shape", lambda r: edit(r, add("x = " + "1 + "*30 + "1")), "lines over 100"),
     "a name imported again": ("lesson_shape", lambda r: edit(r, add("def zebra(): pass\nfrom course_lib.core import zebra")), "imported again"),
     "a lesson that is all library": ("lesson_shape", lambda r: edit(r, add("#| export\n" + "x = 1\n"*2000)), "percent exported"),
-    "a list of what is left that is out of date": ("lesson_shape", lambda r: rewrite(r/lessons.LEFT, "left\n", "left\nmeasuring,cells over 25 lines,3\n"), "write that"),
+    "a list of what is left that is out of date": ("lesson_shape", lambda r: rewrite(r/left.LEFT, "left\n", "left\nmeasuring,cells over 25 lines,3\n"), "tools.gates.left"),
     "a module too long to read": ("room_size", lambda r: change_module(r, "import torch\n", "import torch\n" + "x = 1\n"*500), "lines in a module"),
+    "a module line too long to read": ("readable", lambda r: change_module(r, "import torch\n", "import torch\nx = " + "1 + "*30 + "1\n"), "lines over 120"),
+    "a function without types": ("readable", lambda r: change_module(r, "import torch\n", "import torch\ndef f(x): return x\n"), "type errors"),
+    "a tangled function": ("readable", lambda r: change_module(r, "import torch\n", "import torch\ndef f(x: int) -> None:\n" + "    if x: print(x)\n"*11), "tangled"),
     "two modules that import each other": ("no_circles", circle, "core → words → core"),
     "a markdown picture without alt text": ("alt_text", lambda r: edit(r, lambda cells: cells.append(
         nbformat.v4.new_markdown_cell("![](x.png)"))), "alt text"),

@@ -4,11 +4,11 @@ import re
 
 from tools.build import workbooks
 from tools.build.run_notebook import source_hash
-from tools.gates import prose
+from tools.gates import left, prose
 from tools.notebooks import EXPORT, chapters, code_cells, code_lines, fact, facts, notebooks, package
 
-LEFT = "tools/gates/left.csv"  # what is left to mend: place, kind, how much; it only shrinks
 LIMIT, HEAVY_LIMIT = 60, 120  # seconds for one notebook
+KINDS = ("cells over 25 lines", "names imported again", "lines over 100 characters", "percent exported")
 CELL_LINES, LINE_CHARACTERS, EXPORTED = 25, 100, 0.25  # the most of each in a lesson
 
 
@@ -60,26 +60,22 @@ def shape(nb):
     defined, again = set(), 0
     for c in code_cells(nb):
         tree = prose.python_of(c.source)
-        again += sum(a.name in defined for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and (n.module or "").startswith("course_lib") for a in n.names)
         defined |= {n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+        again += sum(a.name in defined for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and (n.module or "").startswith("course_lib") for a in n.names)
     share = exported/(sum(map(len, cells)) or 1)
-    return {"cells over 25 lines": sum(len(c) > CELL_LINES for c in cells), "names imported again": again,
-            "lines over 100 characters": sum(len(line) > LINE_CHARACTERS for c in cells for line in c),
-            "percent exported": round(100*share) if share > EXPORTED else 0}
+    return dict(zip(KINDS, (sum(len(c) > CELL_LINES for c in cells), again, sum(len(line) > LINE_CHARACTERS for c in cells for line in c),
+                            round(100*share) if share > EXPORTED else 0)))
+
+
+def shapes(root):
+    "{(lesson, kind): how much of it is too much}"
+    mine = chapters(root)
+    return {(p.stem, kind): n for p, nb in notebooks(root) if p in mine for kind, n in shape(nb).items()}
 
 
 def lesson_shape(root):
-    "A lesson shows short cells, short lines and little library; what is left to mend stands in tools/gates/left.csv and only shrinks"
-    mine = chapters(root)
-    return only_what_is_left(root, {(p.stem, kind): n for p, nb in notebooks(root) if p in mine for kind, n in shape(nb).items()})
-
-
-def only_what_is_left(root, found):
-    "Problems where `found`, {(place, kind): how much}, is more than tools/gates/left.csv allows, or less than it says is left"
-    rows = {(r["place"], r["kind"]): int(r["left"]) for r in prose.rows(root/LEFT) if r["kind"] in {k for _, k in found}}
-    problems = [f"{place}: {n} {kind}, allowed are {rows.get((place, kind), 0)}" for (place, kind), n in found.items() if n > rows.get((place, kind), 0)]
-    return problems + [f"{LEFT}: {place} has {found.get((place, kind), 0)} {kind} left, not {n}: write that"
-                       for (place, kind), n in rows.items() if found.get((place, kind), 0) < n]
+    "A lesson shows short cells, short lines and little library; what is left to mend only shrinks"
+    return left.problems(root, shapes(root), KINDS)
 
 
 def exercises_are_complete(root):

@@ -1,19 +1,22 @@
 """Gates over the library: in step with its notebooks, documented, typed, small rooms, and no import of a later chapter."""
 import ast
+import json
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from tools.build import faces
-from tools.gates import prose
-from tools.gates.lessons import only_what_is_left
+from tools.gates import left, prose
 from tools.notebooks import code_cells, facts, module, notebooks, number
 
 LIGHT_IMPORTS = {"torch", "numpy", "PIL", "safetensors", "course_lib"}
 HEAVY_IMPORTS = {"fastai", "pandas", "matplotlib", "sklearn", "scipy", "timm", "torchvision"}
 MODULE_LINES, COLLAB_LINES = 500, 300
+SIZE, READABLE = "lines in a module", ("lines over 120", "tangled functions", "type errors")
 HAND_WRITTEN = ("_checks", "exercises/checks")  # folders whose modules come from no notebook
 
 
@@ -147,11 +150,16 @@ def no_circles(root):
     return problems
 
 
-def room_size(root):
-    "No module has over 500 lines, and none of collab over 300; what is left to divide stands in tools/gates/left.csv"
+def sizes(root):
+    "{(module, kind): its lines, if they are too many}"
     found = {dotted(root, p): len(p.read_text(encoding="utf-8").splitlines()) for p in rooms(root)}
     most = {name: COLLAB_LINES if name.startswith("collab.") else MODULE_LINES for name in found}
-    return only_what_is_left(root, {(name, "lines in a module"): n if n > most[name] else 0 for name, n in found.items()})
+    return {(name, SIZE): n if n > most[name] else 0 for name, n in found.items()}
+
+
+def room_size(root):
+    "No module has over 500 lines, and none of collab over 300; what is left to divide only shrinks"
+    return left.problems(root, sizes(root), [SIZE])
 
 
 def light(root):
@@ -174,3 +182,22 @@ def import_budget(root):
                         "assert not heavy, f'the light modules bring in {heavy}'"])
     done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True)
     return problems + ([done.stderr.strip().splitlines()[-1]] if done.returncode else [])
+
+
+def faults(root):
+    "{(file, kind): how many}: lines over 120 characters, tangled functions (complexity over 10), errors of types"
+    folders = [f for f in ("course_lib", "tools", "benchmarks", "course.py") if (root/f).exists()]
+    ruff = [sys.executable, "-m", "ruff", "check", "--no-cache", "--isolated", "--line-length", "120", "--select", "E501,C901",
+            "--exclude", "_modidx.py", "--output-format", "json", *folders]
+    mypy = [sys.executable, "-m", "mypy", "--no-error-summary", "--cache-dir", Path(tempfile.gettempdir())/"course_lib_mypy", "course_lib"]
+    places = [(f["filename"], READABLE[0] if f["code"] == "E501" else READABLE[1])
+              for f in json.loads(subprocess.run(ruff, cwd=root, capture_output=True, text=True).stdout)]
+    done = subprocess.run(mypy, cwd=root, capture_output=True, text=True)
+    if done.returncode not in (0, 1): raise RuntimeError(f"mypy ended with {done.returncode}: {done.stdout}{done.stderr}")
+    places += [(root/m[1], READABLE[2]) for line in done.stdout.splitlines() if (m := re.match(r"(.+?):\d+: error", line))]
+    return Counter((Path(file).resolve().relative_to(root.resolve()).as_posix(), kind) for file, kind in places)
+
+
+def readable(root):
+    "Library, checks, tools and benchmarks have no long line, no tangled and no untyped function; what is left only shrinks"
+    return left.problems(root, faults(root), READABLE)

@@ -1,0 +1,1 @@
+"""What is made from the notebooks: their outputs, the faces of packages, the workbooks, the README."""
