@@ -10,7 +10,6 @@
 """
 # The syntax of this file is kept old, so that a Python that is too old can say so.
 import argparse
-import csv
 import errno
 import hashlib
 import json
@@ -20,19 +19,19 @@ import socket
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
-from concurrent.futures import ThreadPoolExecutor
 from configparser import ConfigParser
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
-STAMP = VENV / "course.json"  # written last: its presence says that the environment is whole
+STAMP = VENV / "course.json"  # what the environment was made from; names the settings once its installation ended
 RESULTS = ROOT / ".course"
-OFFLINE = ROOT / "tools" / "offline"
 NEEDED_GB = 8
+FULL = "The disk is full: about {} GB are needed. Make room and run the same command again."
+NOT_WRITABLE = "{} cannot be written to ({}). Copy the course into a folder of your own, or change its permissions."
 
 
 class CourseError(Exception):
@@ -52,15 +51,45 @@ def check_python(minimum):
 
 
 def wanted():
-    "What a whole environment was made from: the settings and the Python"
+    "What a whole environment was made from: the settings, the Python and the place"
     digest = hashlib.sha256((ROOT / "settings.ini").read_bytes()).hexdigest()
     return {"settings": digest, "python": "{}.{}".format(*sys.version_info), "place": str(ROOT)}
 
 
 def made():
-    "What the environment was made from; nothing if it was never finished, or does not run"
+    """What the environment was made from, `settings` only when its installation ended; nothing if there is none that
+    runs"""
     try: return json.loads(STAMP.read_text()) if call([PYTHON, "-c", ""], check=False, quiet=True) == 0 else {}
     except (OSError, ValueError): return {}
+
+
+@contextmanager
+def alone():
+    "Wait until no other call is setting up the environment; the lock goes with the process, however it ends"
+    RESULTS.mkdir(exist_ok=True)
+    with open(str(RESULTS / "setup.lock"), "a+") as f:
+        waiting = False
+        while not locked(f):
+            if not waiting: print("Another call is setting up the environment; waiting for it ...", flush=True)
+            waiting = True
+            time.sleep(0.5)
+        yield
+
+
+def locked(f):
+    "Take the lock of an open file, if it is free"
+    try:
+        if os.name == "nt":
+            import msvcrt
+            f.seek(0)
+            msvcrt.locking(f.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+            fcntl.flock(f.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as e:
+        if e.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK): raise
+        return False
+    return True
 
 
 def call(command, check=True, quiet=False, **kwargs):
@@ -71,24 +100,36 @@ def call(command, check=True, quiet=False, **kwargs):
 
 
 def make_environment():
-    "Make `.venv` if it is missing, broken or older than settings.ini"
-    old, new = made(), wanted()
-    if old == new: return
-    free = shutil.disk_usage(str(ROOT)).free / 1e9
-    if free < NEEDED_GB:
-        print("Only {:.1f} GB are free here; the first installation takes about {} GB.".format(free, NEEDED_GB))
-    if STAMP.exists(): STAMP.unlink()  # from here until the end, an interruption leaves an environment without a stamp
-    if any(old.get(key) != new[key] for key in ("python", "place")):  # half-made, of another Python, or moved: begin anew
-        print("Making the environment in {} ...".format(VENV), flush=True)
-        if VENV.exists(): shutil.rmtree(str(VENV))
-        make_venv()
-    install()
-    call([PYTHON, "-m", "ipykernel", "install", "--sys-prefix", "--name", "python3", "--display-name", "Python 3 (course)"], quiet=True)
+    "Make `.venv` if it is missing, broken or older than settings.ini; go on with one that was interrupted"
+    if made() == wanted(): return
+    with alone():
+        old, new = made(), wanted()
+        if old == new: return  # another call made it while this one waited
+        free = shutil.disk_usage(str(ROOT)).free / 1e9
+        if free < NEEDED_GB:
+            print("Only {:.1f} GB are free here; the first installation takes about {} GB.".format(free, NEEDED_GB))
+        begun = {key: new[key] for key in ("python", "place")}
+        if any(old.get(key) != begun[key] for key in begun):  # of another Python, moved, or broken: begin anew
+            print("Making the environment in {} ...".format(VENV), flush=True)
+            if VENV.exists(): shutil.rmtree(str(VENV))
+            make_venv()
+        STAMP.write_text(json.dumps(begun))
+        install()
+        finish()
+        STAMP.write_text(json.dumps(new))
+
+
+def finish():
+    "What no package brings: the kernel, JupyterLab without its news, and the old name of nbdev's test command"
+    call([PYTHON, "-m", "ipykernel", "install", "--sys-prefix", "--name", "python3", "--display-name", "python3"],
+         quiet=True)
     overrides = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
     overrides.parent.mkdir(parents=True, exist_ok=True)
     news_off = {"fetchNews": "false", "checkForUpdates": False}
     overrides.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": news_off}))
-    STAMP.write_text(json.dumps(new))
+    end = ".exe" if os.name == "nt" else ""
+    if (BIN / ("nbdev-test" + end)).exists():
+        shutil.copy2(str(BIN / ("nbdev-test" + end)), str(BIN / ("nbdev_test" + end)))
 
 
 def make_venv():
@@ -96,14 +137,14 @@ def make_venv():
         import ensurepip  # noqa: F401
         import venv
     except ImportError:
-        raise CourseError("This Python comes without pip (ensurepip). On Debian and Ubuntu: 'sudo apt install python3-venv'; "
-                          "elsewhere install Python from python.org.")
+        raise CourseError("This Python comes without pip (ensurepip). On Debian and Ubuntu: 'sudo apt install "
+                          "python3-venv'; elsewhere install Python from python.org.")
     venv.EnvBuilder(with_pip=True).create(str(VENV))
 
 
 def install():
     "Install the course and what it needs, with uv where it can be had, with pip otherwise"
-    target = str(ROOT) + "[dev]"
+    target = str(ROOT) + "[course,dev]"
     print("Installing what settings.ini asks for (about 6 GB the first time) ...", flush=True)
     pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install"]
     if call(pip + ["--quiet", "uv"], check=False, quiet=True) == 0:
@@ -111,8 +152,14 @@ def install():
         if call([uv, "pip", "install", "--python", PYTHON, "-e", target], check=False) == 0: return
         print("uv did not succeed; trying pip ...", flush=True)
     if call(pip + ["--progress-bar", "on", "-e", target], check=False):
-        raise CourseError("The installation did not finish. Look at the lines above, check the network and the free disk "
-                          "space, and run the same command again: it goes on from here.")
+        raise CourseError("The installation did not finish. Look at the lines above, check the network and the free "
+                          "disk space, and run the same command again: it goes on from here.")
+
+
+def check_writable():
+    "Raise the system's error, with the folder's name, if nothing can be written here"
+    RESULTS.mkdir(exist_ok=True)
+    with open(str(RESULTS / "setup.lock"), "a"): pass
 
 
 def learn(args):
@@ -121,9 +168,11 @@ def learn(args):
         if os.name != "nt": s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try: s.bind(("127.0.0.1", port))
         except (OSError, OverflowError) as e:
-            raise CourseError("Port {} cannot be had ({}). Choose another, for example --port {}.".format(port, e, free_port()))
+            raise CourseError("Port {} cannot be had ({}). Choose another, for example --port {}."
+                              .format(port, e, free_port()))
     make_environment()
-    command = [PYTHON, "-m", "jupyterlab", "--port", port, "--ServerApp.port_retries=0", "--ServerApp.root_dir={}".format(ROOT)]
+    command = [PYTHON, "-m", "jupyterlab", "--port", port, "--ServerApp.port_retries=0",
+               "--ServerApp.root_dir={}".format(ROOT)]
     command += ["--no-browser"] if args.no_browser else []
     command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     return call(command + ["--LabApp.default_url=/lab/tree/nbs/index.ipynb"], check=False)
@@ -135,86 +184,23 @@ def free_port():
         return s.getsockname()[1]
 
 
-def seconds_last_time(nb):
-    return json.loads(nb.read_text(encoding="utf-8"))["metadata"].get("course_lib", {}).get("seconds", 0)
-
-
-def jobs(names):
-    "The notebooks, longest first, and the test files whose path holds one of `names` (all without names)"
-    notebooks = sorted((ROOT / "nbs").glob("**/[!_.]*.ipynb"), key=seconds_last_time, reverse=True)
-    tests = sorted((ROOT / "tests").glob("**/test_*.py"))
-    everything = [p.relative_to(ROOT) for p in notebooks + tests]
-    names = [Path(n).as_posix() for n in names]
-    unknown = [n for n in names if not any(n in p.as_posix() for p in everything)]
-    if unknown: raise CourseError("Nothing is called {!r}; there are: {}".format(unknown[0], ", ".join(p.stem for p in everything)))
-    return [p for p in everything if not names or any(n in p.as_posix() for n in names)]
-
-
-def run_job(path, flags):
-    "Run one notebook or test file: (path, passed, failed, skipped, seconds, output)"
-    env = dict(os.environ, OMP_NUM_THREADS="1", MPLBACKEND="agg", HF_HUB_OFFLINE="1")
-    report = RESULTS / (path.stem + ".xml")
-    if path.suffix == ".ipynb":  # offline, on the course's own data
-        env.pop("COURSE_LIB_DATA", None)
-        env["PYTHONPATH"] = os.pathsep.join([str(OFFLINE)] + env.get("PYTHONPATH", "").split(os.pathsep)).rstrip(os.pathsep)
-        command = [BIN / "nbdev-test", path, "--flags", flags]
-    else:
-        command = [PYTHON, "-m", "pytest", path, "-q", "-rs", "--junitxml", report] + (["-m", flags] if flags else [])
-    start = time.time()
-    done = subprocess.run([str(c) for c in command], cwd=str(ROOT), env=env, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    seconds, output = time.time() - start, done.stdout.decode("utf-8", "replace")
-    if path.suffix == ".ipynb": return path, int(done.returncode == 0), int(done.returncode != 0), 0, seconds, output
-    try: suite = ElementTree.parse(str(report)).getroot()[0].attrib
-    except (OSError, ElementTree.ParseError, IndexError): return path, 0, 1, 0, seconds, output
-    failed, skipped = int(suite["failures"]) + int(suite["errors"]), int(suite["skipped"])
-    if done.returncode not in (0, 1, 5): failed = max(failed, 1)  # 5: no test selected
-    return path, int(suite["tests"]) - failed - skipped, failed, skipped, seconds, output
-
-
-def run_tests(names, flags="", only=None):
-    RESULTS.mkdir(exist_ok=True)
-    todo = [p for p in jobs(names) if only is None or only(p)]
-    workers = 1 if flags else os.cpu_count() or 1  # one GPU: one at a time
-    print("{} notebooks and test files, {} at a time".format(len(todo), workers), flush=True)
-    rows = []
-    with ThreadPoolExecutor(workers) as pool:
-        for row in pool.map(lambda p: run_job(p, flags), todo):
-            path, passed, failed, skipped, seconds, output = row
-            print("{} {:>6.1f} s  {} ({} passed, {} failed, {} skipped)".format(
-                "FAIL" if failed else "ok  ", seconds, path.as_posix(), passed, failed, skipped), flush=True)
-            notes = [line for line in output.splitlines() if line.startswith(("SKIPPED", "counted:"))]
-            print(output if failed else "\n".join("     " + line for line in notes), end="\n" if failed or notes else "", flush=True)
-            rows.append(row)
-    with open(str(RESULTS / "times.csv"), "w", newline="", encoding="utf-8") as f:
-        table = csv.writer(f)
-        table.writerow(["path", "passed", "failed", "skipped", "seconds"])
-        table.writerows([p.as_posix(), *counts, round(s, 1)] for p, *counts, s, _ in rows)
-    print("\n{:<40} {:>8}".format("notebook", "seconds"))
-    for path, _, _, _, seconds, _ in sorted(rows, key=lambda r: -r[4]):
-        if path.suffix == ".ipynb": print("{:<40} {:>8.1f}".format(path.stem, seconds))
-    passed, failed, skipped = (sum(r[i] for r in rows) for i in (1, 2, 3))
-    if skipped: print("\n{} skipped, for the reasons above".format(skipped))
-    print("\n{} passed, {} failed".format(passed, failed))
-    return 1 if failed or not passed else 0
-
-
 def test(args):
     make_environment()
-    return run_tests(args.names)
+    check_writable()
+    return call([PYTHON, "-m", "tools.suite"] + args.names, check=False)
 
 
 def gpu(args):
     make_environment()
     if call([PYTHON, "-c", "import sys, torch; sys.exit(not torch.cuda.is_available())"], check=False):
-        raise CourseError("PyTorch sees no CUDA device on this machine. Without one, 'python course.py test' runs all the rest.")
-    return run_tests(args.names, flags="cuda", only=lambda p: "cuda" in (ROOT / p).read_text(encoding="utf-8"))
+        raise CourseError("PyTorch sees no CUDA device on this machine. Without one, 'python course.py test' runs all "
+                          "the rest.")
+    return call([PYTHON, "-m", "tools.suite", "--flags", "cuda"] + args.names, check=False)
 
 
 def run(args):
     make_environment()
-    notebooks = [p for n in args.notebooks for p in jobs([n]) if p.suffix == ".ipynb"]
-    return call([PYTHON, "-m", "tools.build.run_notebook"] + notebooks, check=False)
+    return call([PYTHON, "-m", "tools.build.run_notebook"] + args.notebooks, check=False)
 
 
 def export(args):
@@ -227,7 +213,8 @@ def export(args):
 
 def bench(args):
     make_environment()
-    scripts = [p for p in sorted((ROOT / "benchmarks").glob("[!_]*.py")) if not args.names or any(n in p.stem for n in args.names)]
+    scripts = [p for p in sorted((ROOT / "benchmarks").glob("[!_]*.py")) if not args.names
+               or any(n in p.stem for n in args.names)]
     if not scripts: raise CourseError("No benchmark is called {!r}.".format(" ".join(args.names)))
     return max(call([PYTHON, p], check=False) for p in scripts)
 
@@ -239,19 +226,25 @@ def main():
     p = sub.add_parser("learn", help="set up, then open JupyterLab on the first page")
     p.add_argument("--no-browser", action="store_true", help="start the server alone and print its address")
     p.add_argument("--port", type=int, default=8888)
-    for name, text in [("test", "run every notebook and every test"), ("gpu", "run what needs a GPU"), ("bench", "run the benchmarks")]:
-        sub.add_parser(name, help=text).add_argument("names", nargs="*", metavar="NAME", help="a part of a path, such as 05 or losses")
+    for name, text in [("test", "run every notebook and every test"), ("gpu", "run what needs a GPU"),
+                       ("bench", "run the benchmarks")]:
+        sub.add_parser(name, help=text).add_argument("names", nargs="*", metavar="NAME",
+                                                     help="a part of a path, such as 05 or losses")
     sub.add_parser("run", help="execute notebooks in place").add_argument("notebooks", nargs="+", metavar="NOTEBOOK")
     sub.add_parser("export", help="write the library and the README from the notebooks")
     args = parser.parse_args()
     try:
         check_python(settings()["min_python"])
-        return {"learn": learn, "test": test, "run": run, "export": export, "bench": bench, "gpu": gpu}[args.command](args)
+        return {"learn": learn, "test": test, "run": run, "export": export, "bench": bench,
+                "gpu": gpu}[args.command](args)
     except CourseError as e: print("\n" + str(e), file=sys.stderr)
     except KeyboardInterrupt: print("\nStopped. The same command goes on from here.", file=sys.stderr); return 130
     except OSError as e:
-        if e.errno != errno.ENOSPC: raise
-        print("\nThe disk is full: about {} GB are needed. Make room and run the same command again.".format(NEEDED_GB), file=sys.stderr)
+        if e.errno == errno.ENOSPC: said = FULL.format(NEEDED_GB)
+        elif e.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            said = NOT_WRITABLE.format(e.filename, e.strerror)
+        else: raise
+        print("\n" + said, file=sys.stderr)
     return 2
 
 

@@ -1,7 +1,8 @@
 """Which notebooks there are, what each exports, and what its metadata says of it.
 
-A lesson is a numbered notebook in `nbs/`; `REFERENCE` are the pages beside the road that have exercises too; a room is a notebook in
-`nbs/lib/`, which holds one module of the library. All of them are nbdev notebooks, and all are run as tests.
+A lesson is a numbered notebook in `nbs/`; `REFERENCE` are the pages beside the road that have exercises too; a room is
+a notebook in `nbs/lib/`, which holds one module of the library. All of them are nbdev notebooks, and all are run as
+tests.
 """
 import ast
 import re
@@ -62,7 +63,8 @@ def package(path: Path) -> str:
 
 
 def facts(nb) -> dict:
-    "What the metadata says of a notebook: `heavy` (two minutes instead of one), `light` (its modules need torch and numpy alone), `uses_all`"
+    """What the metadata says of a notebook: `heavy` (two minutes instead of one), `light` (its modules need torch
+    and numpy alone), `uses_all`"""
     return nb.metadata.get("course_lib", {})
 
 
@@ -78,5 +80,6 @@ def python_of(source: str) -> ast.Module:
 
 
 def fact(cell, name: str):
-    "What a cell's metadata says of it: `alt` (of its figure), `notes` (ids of claims it shows), `exercise`, `answer` (names); None if nothing"
+    """What a cell's metadata says of it: `alt` (of its figure), `notes` (ids of claims it shows), `exercise`,
+    `answer` (names); None if nothing"""
     return cell.metadata.get("course_lib", {}).get(name)

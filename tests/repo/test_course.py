@@ -2,15 +2,18 @@
 import ast
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import nbformat
 import pytest
 
 import course
+from tools import suite
 from tools.notebooks import ROOT
 
 
@@ -65,7 +68,7 @@ def test_changed_settings_install_again_in_the_same_environment(place):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device"), course.CourseError("network")])
-def test_an_interrupted_set_up_begins_anew(place, monkeypatch, error):
+def test_an_interrupted_set_up_goes_on(place, monkeypatch, error):
     def broken():
         (place.root/".venv"/"half").write_text("")
         raise error
@@ -74,7 +77,31 @@ def test_an_interrupted_set_up_begins_anew(place, monkeypatch, error):
         with pytest.raises(BaseException): course.make_environment()
     assert course.made() != course.wanted()
     course.make_environment()
-    assert course.made() == course.wanted() and not (place.root/".venv"/"half").exists() and len(place.made) == 2
+    assert course.made() == course.wanted() and (place.root/".venv"/"half").exists() and (len(place.made), len(place.installed)) == (1, 1)
+
+
+def test_an_environment_of_another_place_begins_anew(place):
+    course.make_environment()
+    course.STAMP.write_text(json.dumps({**course.wanted(), "place": "elsewhere"}))
+    course.make_environment()
+    assert len(place.made) == 2
+
+
+def test_a_second_call_waits_for_the_first(place):
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import course, pathlib, time; course.RESULTS = pathlib.Path({str(course.RESULTS)!r})\n"
+    code += "with course.alone(): print('mine', flush=True); time.sleep(1)"
+    first = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert first.stdout.readline() == "mine\n"
+    course.make_environment()
+    assert first.poll() is not None and len(place.made) == 1  # it had ended when this one began
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders of Windows have other permissions")
+def test_a_folder_that_cannot_be_written_to_is_named(monkeypatch, capsys):
+    def fail(args): raise PermissionError(13, "Permission denied", "/a/folder")
+    monkeypatch.setattr(course, "test", fail)
+    monkeypatch.setattr(sys, "argv", ["course.py", "test"])
+    assert course.main() == 2 and "/a/folder cannot be written to" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", ["", "{", json.dumps({"settings": "old"})])
@@ -98,7 +125,7 @@ def test_pip_steps_in_when_uv_cannot_be_had(monkeypatch):
         return int("uv" in said[-1][-1] or said[-1][0].endswith("uv"))
     monkeypatch.setattr(course, "call", call)
     course.install()
-    assert said[-1][1:4] == ["-m", "pip", "--disable-pip-version-check"] and said[-1][-1].endswith("[dev]")
+    assert said[-1][1:4] == ["-m", "pip", "--disable-pip-version-check"] and said[-1][-1].endswith("[course,dev]")
 
 
 def test_a_broken_download_says_what_to_do(monkeypatch):
@@ -129,48 +156,54 @@ def test_an_impossible_port_is_an_error():
     assert done.returncode == 2 and "Traceback" not in done.stderr
 
 
-def test_unknown_names_are_refused_with_what_there_is(monkeypatch):
-    with pytest.raises(course.CourseError, match="'nothing_like_it'.*measuring"): course.jobs(["nothing_like_it"])
-    assert [p.as_posix() for p in course.jobs(["nbs/measuring"])] == ["nbs/measuring.ipynb"]
+def test_unknown_names_are_refused_with_what_there_is():
+    with pytest.raises(ValueError, match="'nothing_like_it'.*measuring"): suite.jobs(["nothing_like_it"])
+    assert [p.as_posix() for p in suite.jobs(["nbs/measuring"])] == ["nbs/measuring.ipynb"]
+    assert any(p.as_posix().startswith("nbs/lib/") for p in suite.jobs([]))
 
 
 @pytest.fixture
-def miniature(tmp_path, monkeypatch):
-    "A folder with a notebook and tests of which some fail, run in this environment"
+def miniature(tmp_path):
+    "Run the suite of a folder with notebooks and tests of which some fail, in this environment"
     (tmp_path/"nbs").mkdir()
     (tmp_path/"tests").mkdir()
+    shutil.copytree(ROOT/"tools"/"offline", tmp_path/"tools"/"offline")
+    for name in ("__init__.py", "notebooks.py", "suite.py"): shutil.copy(ROOT/"tools"/name, tmp_path/"tools")
     (tmp_path/"pyproject.toml").write_text('[project]\nname = "mini"\n[tool.nbdev]\ntst_flags = "cuda"\n')
-    import nbformat
     for name, source in {"good": "assert 1 + 1 == 2", "bad": "assert 1 + 1 == 3",
-                         "online": "import socket\nsocket.create_connection(('192.0.2.1', 80), timeout=5)"}.items():
-        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)]), tmp_path/"nbs"/f"{name}.ipynb")
+                         "online": "import socket\nsocket.create_connection(('192.0.2.1', 80), timeout=5)",
+                         "leaves": "import os\nos._exit(0)"}.items(): write_notebook(tmp_path, name, source)
     (tmp_path/"tests"/"test_some.py").write_text("import pytest\ndef test_a(): pass\ndef test_b(): assert 0\n"
                                                  "@pytest.mark.skip(reason='why not')\ndef test_c(): pass\n")
     (tmp_path/"tests"/"test_broken.py").write_text("import no_such_module\n")
-    for name, value in {"ROOT": tmp_path, "RESULTS": tmp_path/".course"}.items(): monkeypatch.setattr(course, name, value)
-    monkeypatch.setattr(course, "BIN", Path(sys.executable).parent)
-    monkeypatch.setattr(course, "PYTHON", Path(sys.executable))
-    return tmp_path
+    def run(*names):
+        env = dict(os.environ, COURSE_LIB_DATA="somewhere")
+        return subprocess.run([sys.executable, "-m", "tools.suite", *names], cwd=tmp_path, env=env, capture_output=True, text=True)
+    return SimpleNamespace(root=tmp_path, run=run)
 
 
-def test_counts_are_true_and_stand_last(miniature, capsys):
-    assert course.run_tests([]) == 1
-    out = capsys.readouterr().out
-    assert out.splitlines()[-1] == "2 passed, 4 failed"  # good, a; bad, online, b, broken
-    assert "why not" in out and "refused" in out and "1 skipped" in out
-    assert "bad" in (miniature/".course"/"times.csv").read_text()
+def write_notebook(root, name, source):
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)]), root/"nbs"/f"{name}.ipynb")
 
 
-def test_green_only_when_something_ran(miniature, capsys):
-    assert course.run_tests(["good"]) == 0 and capsys.readouterr().out.splitlines()[-1] == "1 passed, 0 failed"
+def test_counts_are_true_and_stand_last(miniature):
+    done = miniature.run()
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.splitlines()[-1] == "2 passed, 5 failed"  # good, a; bad, online, leaves, b, broken
+    assert "why not" in done.stdout and "refused" in done.stdout and "1 skipped" in done.stdout and "before it was done" in done.stdout
+    assert "bad" in (miniature.root/".course"/"times.csv").read_text()
 
 
-def test_notebooks_do_not_see_the_real_data(miniature, monkeypatch):
-    monkeypatch.setenv("COURSE_LIB_DATA", "somewhere")
-    import nbformat
-    cell = nbformat.v4.new_code_cell("import os\nassert 'COURSE_LIB_DATA' not in os.environ and os.environ['OMP_NUM_THREADS'] == '1'")
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), miniature/"nbs"/"good.ipynb")
-    assert course.run_tests(["good"]) == 0
+def test_green_only_when_something_ran(miniature):
+    done = miniature.run("good")
+    assert done.returncode == 0 and done.stdout.splitlines()[-1] == "1 passed, 0 failed"
+    (miniature.root/"tests"/"test_some.py").write_text("")
+    assert miniature.run("test_some").returncode == 1
+
+
+def test_notebooks_do_not_see_the_real_data(miniature):
+    write_notebook(miniature.root, "good", "import os\nassert 'COURSE_LIB_DATA' not in os.environ and os.environ['OMP_NUM_THREADS'] == '1'")
+    assert miniature.run("good").returncode == 0
 
 
 def test_loopback_is_allowed_offline():

@@ -1,9 +1,11 @@
 """The wheel and the sdist build, install into an empty environment and import; the README is the index page."""
+import re
 import subprocess
 import sys
 import tarfile
 import venv
 import zipfile
+from email.parser import Parser
 from pathlib import Path
 
 import pytest
@@ -29,7 +31,7 @@ def built(tmp_path_factory):
 def test_wheel_holds_library_and_assets_only(built):
     names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
     assets = {f"course_lib/_assets/{a}" for a in ("course.mplstyle", "exercises.json", "resnet10.safetensors", "resnet10.json")}
-    assert assets | {"course_lib/core.py", "course_lib/_checks/losses.py"} <= set(names)
+    assert assets | {"course_lib/py.typed", "course_lib/core.py", "course_lib/_checks/losses.py"} <= set(names)
     assert {n.split("/")[0].split("-")[0] for n in names} == {"course_lib"}
 
 
@@ -47,6 +49,31 @@ def test_installs_and_imports_in_an_empty_environment(built, kind, tmp_path):
     code = "import course_lib, importlib.metadata as m; assert m.version('course_lib') == course_lib.__version__; print(course_lib.__file__)"
     done = subprocess.run([python, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and str(tmp_path) in done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def metadata(built):
+    "What the wheel says of itself"
+    wheel = zipfile.ZipFile(next(built.glob("*.whl")))
+    return Parser().parsestr(wheel.read(next(n for n in wheel.namelist() if n.endswith("/METADATA"))).decode())
+
+
+def test_the_base_install_is_small(metadata):
+    needs = [r for r in metadata.get_all("Requires-Dist") if "extra ==" not in r]
+    assert sorted(re.match(r"[\w-]+", r)[0] for r in needs) == ["numpy", "safetensors", "torch"]
+    assert {"vision", "collab", "course", "dev"} <= set(metadata.get_all("Provides-Extra"))
+
+
+def test_the_wheel_brings_no_command_of_another_package(built):
+    wheel = zipfile.ZipFile(next(built.glob("*.whl")))
+    text = "".join(wheel.read(n).decode() for n in wheel.namelist() if n.endswith("entry_points.txt"))
+    assert "console_scripts" not in text
+
+
+def test_links_of_the_page_on_an_index_lead_somewhere(metadata):
+    links = re.findall(r"\]\(([^)]+)\)", metadata.get_payload())
+    assert len(links) > 20 and all(link.startswith(("https://", "#")) for link in links)
+    assert any(link.endswith(".png") and "/raw/" in link for link in links)
 
 
 def test_underscore_name_of_nbdev_test_works():

@@ -1,6 +1,7 @@
 """Write the face of every package: an `__init__.py` that re-exports what its rooms export.
 
-`python -m tools.build.faces` writes them (`python course.py export` calls this). A room's public names are its `__all__`.
+`python -m tools.build.faces` writes them (`python course.py export` calls this). A room's public names are its
+`__all__`.
 """
 import ast
 import json
@@ -16,14 +17,16 @@ def rooms(root: Path) -> dict[str, list[str]]:
     "{package: its rooms}, each in the order of the notebooks"
     found = {}
     for _, nb in notebooks(root):
-        if "." in (name := module(nb) or ""): found.setdefault(name.rpartition(".")[0], []).append(name.rpartition(".")[2])
+        if "." in (name := module(nb) or ""): found.setdefault(name.rpartition(".")[0],
+                                                               []).append(name.rpartition(".")[2])
     return {**{p.rpartition(".")[0]: [] for p in found if "." in p and p.rpartition(".")[0] not in found}, **found}
 
 
 def constant(path: Path, name: str, default):
     "The value of the constant `name` of a module"
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    found = [ast.literal_eval(n.value) for n in tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == name]
+    found = [ast.literal_eval(n.value) for n in tree.body if isinstance(n, ast.Assign)
+             and ast.unparse(n.targets[0]) == name]
     return found[0] if found else default
 
 
@@ -43,14 +46,17 @@ def wrapped(start: str, names: list[str], end: str) -> str:
 
 
 def old_names(name: str, renamed: dict[str, str]) -> list[str]:
-    "The lines with which a package still answers to names that a room gave up; a room lists them as `RENAMED = {old: new}`"
+    """The lines with which a package still answers to names that a room gave up; a room lists them as `RENAMED =
+    {old: new}`"""
     if not renamed: return []
     return ["", f"_RENAMED = {json.dumps(renamed)}", "", "",
             "def __getattr__(name: str) -> object:",
             '    "A name that was given up, with a warning"',
-            f'    if name not in _RENAMED: raise AttributeError(f"module \'course_lib.{name}\' has no attribute {{name!r}}")',
+            f'    if name not in _RENAMED: raise AttributeError(f"module \'course_lib.{name}\' has no attribute '
+            f'{{name!r}}")',
             "    import warnings",
-            f'    warnings.warn(f"course_lib.{name}.{{name}} is now called {{_RENAMED[name]}}", DeprecationWarning, stacklevel=2)',
+            f'    warnings.warn(f"course_lib.{name}.{{name}} is now called {{_RENAMED[name]}}", DeprecationWarning, '
+            f'stacklevel=2)',
             "    return globals()[_RENAMED[name]]"]
 
 
@@ -66,12 +72,14 @@ def faces(root: Path) -> dict[Path, str]:
         folder = root/"course_lib"/Path(*name.split("."))
         names = {m: public(folder/f"{m}.py") for m in sorted(modules)}
         twice = sorted({n for m, ns in names.items() for n in ns for o, os in names.items() if o < m and n in os})
-        if twice: raise ValueError(f"course_lib.{name} would export {', '.join(twice)} from two rooms: rename one of them")
+        if twice:
+            raise ValueError(f"course_lib.{name} would export {', '.join(twice)} from two rooms: rename one of them")
         imports = [wrapped(f"from .{m} import (", ns, ")") for m, ns in names.items() if ns]
         everything = wrapped("__all__ = [", [repr(n) for n in sorted(n for ns in names.values() for n in ns)], "]")
         renamed = {old: new for m in names for old, new in constant(folder/f"{m}.py", "RENAMED", {}).items()}
         note = "# Written by tools/build/faces.py from the rooms: do not edit."
-        made[folder/"__init__.py"] = "\n".join([first_line(name), note, *imports, "", everything, *old_names(name, renamed), ""])
+        made[folder/"__init__.py"] = "\n".join([first_line(name), note, *imports, "", everything,
+                                                *old_names(name, renamed), ""])
     return made
 
 

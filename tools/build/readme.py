@@ -27,7 +27,8 @@ def readme(root: Path) -> tuple[str, dict[str, bytes]]:
     for (name, _), alt in zip(resources["outputs"].items(), alts):
         text = re.sub(rf"!\[[^\]]*\]\({re.escape(name)}\)", f"![{alt}](nbs/images/{name})", text)
     text = re.sub(r"\]\((\w+\.ipynb)\)", r"](nbs/\1)", text).replace("](../", "](")
-    return "<!-- written from nbs/index.ipynb by tools/build/readme.py -->\n\n" + re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", resources["outputs"]
+    text = re.sub(r"\n{3,}", "\n\n", text).strip()
+    return f"<!-- written from nbs/index.ipynb by tools/build/readme.py -->\n\n{text}\n", resources["outputs"]
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Execute notebooks top to bottom in a fresh kernel, keep their outputs, clean them and stamp what was run.
 
-`python -m tools.build.run_notebook nbs/04_losses.ipynb` (in the course's environment; `python course.py run` calls this).
-The stamp, `metadata.course_lib`, holds a hash of the code that was executed and the seconds it took, so that a test can
-tell a notebook whose outputs are older than its code.
+`python -m tools.build.run_notebook nbs/04_losses.ipynb` (in the course's environment; `python course.py run` calls
+this). The stamp, `metadata.course_lib`, holds a hash of the code that was executed and the seconds it took, so that a
+test can tell a notebook whose outputs are older than its code.
 
-A number in prose is written `<span title="accuracy:.1%">?</span>`. The run puts f"{accuracy:.1%}", evaluated at that place
-of the notebook, between the tags; the page shows the value, and what it is the value of when the pointer rests on it.
+A number in prose is written `<span title="accuracy:.1%">?</span>`. The run puts f"{accuracy:.1%}", evaluated at that
+place of the notebook, between the tags; the page shows the value, and what it is the value of when the pointer rests
+on it.
 """
 import argparse, hashlib, json, os, re, sys, time
 from html import unescape
@@ -17,7 +18,7 @@ from nbdev.clean import clean_nb
 from nbdev.config import get_config
 from nbdev.test import nb_test_cells
 
-from tools.notebooks import code_cells, fact, facts
+from tools.notebooks import ROOT, code_cells, fact, facts, paths
 
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "nbconvert_exporter": "python",
             "pygments_lexer": "ipython3", "codemirror_mode": {"name": "ipython", "version": 3}}
@@ -49,7 +50,8 @@ class Client(NotebookClient):
             probe = nbformat.v4.new_code_cell(f"import json as _json; print(_json.dumps([{asked}]))")
             await super().async_execute_cell(probe, cell_index, **kwargs)
             self.nb.cells[cell_index] = cell
-            values = iter(json.loads("".join(o.text for o in probe.outputs if o.output_type == "stream").splitlines()[-1]))
+            values = iter(json.loads("".join(o.text for o in probe.outputs
+                                             if o.output_type == "stream").splitlines()[-1]))
             cell.source = INLINE.sub(lambda m: m[1] + next(values) + m[4], cell.source)
             return cell
         return await super().async_execute_cell(cell, cell_index, **kwargs)
@@ -65,10 +67,12 @@ def run(path: Path, flags: str = "") -> float:
     env = {k: v for k, v in os.environ.items() if k != "COURSE_LIB_DATA"}  # committed outputs show the offline data
     env |= {"OMP_NUM_THREADS": env.get("OMP_NUM_THREADS", "1"), "PYTHONPATH": str(cfg.config_path.resolve())}
     start = time.perf_counter()
-    Client(nb, run_ids, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}).execute(env=env)
+    Client(nb, run_ids, timeout=600, kernel_name="python3",
+           resources={"metadata": {"path": str(path.parent)}}).execute(env=env)
     seconds = time.perf_counter() - start
     for c in code_cells(nb): dress(c)
-    clean_nb(nb, allowed_metadata_keys=cfg.allowed_metadata_keys, allowed_cell_metadata_keys=cfg.allowed_cell_metadata_keys,
+    clean_nb(nb, allowed_metadata_keys=cfg.allowed_metadata_keys,
+             allowed_cell_metadata_keys=cfg.allowed_cell_metadata_keys,
              allowed_out_metadata_keys=cfg.allowed_out_metadata_keys)
     nb.metadata["course_lib"] = {**facts(nb), "executed": source_hash(nb), "seconds": round(seconds)}
     nb.metadata["language_info"] = LANGUAGE
@@ -79,7 +83,8 @@ def run(path: Path, flags: str = "") -> float:
 
 
 def dress(cell) -> None:
-    "Fold the solution of an exercise, and give the pictures of a figure its alt text, where Jupyter, nbconvert and the site read it"
+    """Fold the solution of an exercise, and give the pictures of a figure its alt text, where Jupyter, nbconvert and
+    the site read it"""
     if fact(cell, "exercise"): cell.metadata["jupyter"] = {"source_hidden": True}
     for o in cell.outputs:
         for kind in o.get("data", {}):
@@ -88,8 +93,9 @@ def dress(cell) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("notebooks", nargs="+", type=Path)
+    parser.add_argument("names", nargs="+", metavar="NOTEBOOK", help="a part of a path, such as 05 or lib/09")
     parser.add_argument("--flags", default="", help="flags of cells to run that are normally left out, such as 'cuda'")
     args = parser.parse_args()
-    for nb in args.notebooks:
-        print(f"{nb.name}: {run(nb, args.flags):.1f} s", file=sys.stderr)
+    todo = [p for n in args.names for p in paths(ROOT) if Path(n).as_posix() in p.relative_to(ROOT).as_posix()]
+    if not todo: sys.exit(f"no notebook is called {' or '.join(map(repr, args.names))}")
+    for nb in dict.fromkeys(todo): print(f"{nb.name}: {run(nb, args.flags):.1f} s", file=sys.stderr)

@@ -1,8 +1,8 @@
 """Make the workbooks in `exercises/` and the list of exercises and questions from the chapters in `nbs/`.
 
-`python -m tools.build.workbooks` writes them (`python course.py export` calls this). The part of a chapter between its headings
-"Exercises" and "What to read next" is its workbook, with the solutions taken out: of a cell whose metadata names
-an `exercise` only the signature and the docstring stay. The same part gives `course_lib/_assets/exercises.json`.
+`python -m tools.build.workbooks` writes them (`python course.py export` calls this). The part of a chapter between its
+headings "Exercises" and "What to read next" is its workbook, with the solutions taken out: of a cell whose metadata
+names an `exercise` only the signature and the docstring stay. The same part gives `course_lib/_assets/exercises.json`.
 """
 import ast
 import json
@@ -46,9 +46,11 @@ def workbook(path: Path):
     nb = nbformat.read(path, 4)
     cells = section(nb)
     if not cells: return None
-    intro = (f"# {title(nb)}: the exercises\n\n> Fill in the functions of [the chapter](../nbs/{path.name}), run `check` under each, "
-             "read what it says, and go on until it passes.\n\nA check runs your function on inputs that you have not seen. "
-             "Replace `raise NotImplementedError` by your own lines, then run the cell and the one below it (Shift + Enter).")
+    intro = (f"# {title(nb)}: the exercises\n\n> Fill in the functions of [the chapter](../nbs/{path.name}), run "
+             f"`check` under each, "
+             "read what it says, and go on until it passes.\n\nA check runs your function on inputs that you have not "
+             "seen. Replace `raise NotImplementedError` by your own lines, then run the cell and the one below it "
+             "(Shift + Enter).")
     out = [new_markdown_cell(intro, id=f"{path.stem}-intro")]
     for c in cells:
         if c.cell_type == "markdown":
@@ -56,8 +58,11 @@ def workbook(path: Path):
             if c.source.startswith("## Questions"): break
             out.append(new_markdown_cell(re.sub(r'<span title="[^"]+">([^<]*)</span>', r"\1", c.source), id=c.id))
         elif fact(c, "exercise"): out.append(new_code_cell(stub(c.source), id=c.id))
-        elif "#| hide" not in c.source: out.append(new_code_cell(c.source.replace(", remember=False", "").replace(CHECK, f"{CHECK}, progress, quiz"), id=c.id))
-    out += [new_markdown_cell("## Where you stand", id=f"{path.stem}-stand"), new_code_cell("progress()", id=f"{path.stem}-progress"),
+        elif "#| hide" not in c.source:
+            out.append(new_code_cell(c.source.replace(", remember=False",
+                                                      "").replace(CHECK, f"{CHECK}, progress, quiz"), id=c.id))
+    out += [new_markdown_cell("## Where you stand", id=f"{path.stem}-stand"),
+            new_code_cell("progress()", id=f"{path.stem}-progress"),
             new_markdown_cell("## The questions of this chapter", id=f"{path.stem}-questions"),
             new_code_cell(f"quiz({path.stem!r})", id=f"{path.stem}-quiz")]
     return new_notebook(cells=out, metadata={"kernelspec": nb.metadata.kernelspec})
@@ -65,7 +70,8 @@ def workbook(path: Path):
 
 def solutions(path: Path) -> dict:
     "{exercise name: source of its solution} of a chapter"
-    return {name: c.source for c in section(nbformat.read(path, 4)) if c.cell_type == "code" and (name := fact(c, "exercise"))}
+    return {name: c.source for c in section(nbformat.read(path, 4)) if c.cell_type == "code"
+            and (name := fact(c, "exercise"))}
 
 
 def plain(text: str) -> str:
@@ -82,7 +88,8 @@ def questions(nb) -> list:
     for c in section(nb):
         if c.cell_type != "markdown": continue
         for q, body in QUESTION.findall(c.source):
-            choices = [{"text": plain(t).rstrip("."), "right": mark == "✓", "why": plain(w)} for mark, t, w in CHOICE.findall(body.strip())]
+            choices = [{"text": plain(t).rstrip("."), "right": mark == "✓", "why": plain(w)} for mark, t,
+                       w in CHOICE.findall(body.strip())]
             if choices: found.append({"question": plain(q), "choices": choices})
     return found
 
@@ -98,7 +105,8 @@ def course(root: Path) -> dict:
         for c in cells:
             if c.cell_type == "markdown" and (m := TASK.search(c.source)): task = m
             elif (name := fact(c, "exercise")) and task:
-                exercises.append({"name": name, "title": task["title"], "level": task["level"], "minutes": int(task["minutes"])})
+                exercises.append({"name": name, "title": task["title"], "level": task["level"],
+                                  "minutes": int(task["minutes"])})
                 task = None
         out[path.stem] = {"title": title(nb), "exercises": exercises, "questions": questions(nb)}
     return out
@@ -107,7 +115,8 @@ def course(root: Path) -> dict:
 def files(root: Path) -> dict:
     "{path: text} of everything that is made from the chapters"
     made = {root/"exercises"/p.name: nbformat.writes(nb) + "\n" for p in chapters(root) if (nb := workbook(p))}
-    return made | {root/"course_lib"/"_assets"/"exercises.json": json.dumps(course(root), ensure_ascii=False, indent=1) + "\n"}
+    return made | {root/"course_lib"/"_assets"/"exercises.json": json.dumps(course(root), ensure_ascii=False,
+                                                                            indent=1) + "\n"}
 
 
 if __name__ == "__main__":

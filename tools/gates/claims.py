@@ -26,7 +26,8 @@ def can_fail(cell):
     for n in ast.walk(prose.python_of(cell.source)):
         if isinstance(n, ast.Assert) and any(isinstance(m, ast.Name) for m in ast.walk(n.test)): return True
         if isinstance(n, ast.With) and any("expect_fail" in ast.unparse(i.context_expr) for i in n.items): return True
-        if isinstance(n, ast.Call) and re.search(r"(^test_(eq|close|ne|fail|is|shuffled)|\bassert_\w+)$", ast.unparse(n.func)): return True
+        if isinstance(n, ast.Call) and re.search(r"(^test_(eq|close|ne|fail|is|shuffled)|\bassert_\w+)$",
+                                                 ast.unparse(n.func)): return True
     return False
 
 
@@ -44,7 +45,8 @@ def field_notes(root):
         if not is_written: continue
         here = [c for name, c in cells.get(r["id"], []) if name == r["chapter"]]
         if not here: problems.append(f"{r['chapter']}: claim {r['id']} has no cell")
-        elif not any(map(can_fail, here)): problems.append(f"{r['chapter']}: the cell of {r['id']} holds no assertion that can fail")
+        elif not any(map(can_fail, here)):
+            problems.append(f"{r['chapter']}: the cell of {r['id']} holds no assertion that can fail")
     return problems
 
 
@@ -67,7 +69,8 @@ def typed_numbers(root):
             problems += [f"{path.name}: cell {c.id} has a typed number: '... {n} ...'" for n in prose.typed(text, mine)]
             if "?" in re.findall(r'<span title="[^"]+">([^<]*)</span>', text) and inline_values(c):
                 problems.append(f"{path.name}: cell {c.id} has an inline value that was never computed")
-        problems += [f"numbers.csv: {path.stem} does not say {t!r}" for t in mine if not any(t in text for text in seen)]
+        problems += [f"numbers.csv: {path.stem} does not say {t!r}" for t in mine
+                     if not any(t in text for text in seen)]
     return problems + [f"numbers.csv: there is no notebook {name}" for name in allowed]
 
 
@@ -78,7 +81,8 @@ def claims_are_shown(root):
         mine, cells = allowed.pop(path.stem, []), {c.id: c for c in nb.cells}
         everything = [(c, text) for c, text in prose.texts(nb)]
         for c, text in everything:
-            problems += [f"{path.name}: cell {c.id} claims: '... {p} ...'" for p in prose.claims(text, [r["phrase"] for r in mine])]
+            problems += [f"{path.name}: cell {c.id} claims: '... {p} ...'"
+                         for p in prose.claims(text, [r["phrase"] for r in mine])]
         for r in mine:
             where, cell = f"claims.csv: {path.stem}, {r['phrase']!r}", cells.get(r["cell"])
             if not any(r["phrase"] in text for _, text in everything): problems.append(f"{where} is not said there")
@@ -86,7 +90,8 @@ def claims_are_shown(root):
                 problems.append(f"{where}: cell {r['cell']!r} shows no interval over seeds or repeats")
             if r["kind"] == "proved" and not (cell and cell.cell_type == "code" and can_fail(cell)):
                 problems.append(f"{where}: cell {r['cell']!r} holds no assertion that can fail")
-            if r["kind"] not in {"measured", "proved", "not a claim"} or not r["why"]: problems.append(f"{where} has no kind or no reason")
+            if r["kind"] not in {"measured", "proved",
+                                 "not a claim"} or not r["why"]: problems.append(f"{where} has no kind or no reason")
     return problems + [f"claims.csv: there is no notebook {name}" for name in allowed]
 
 
@@ -104,5 +109,6 @@ def defined_before_use(root):
         for term, chapter in first.items():
             if order[chapter] <= order[path] or facts(nb).get("uses_all"): continue
             here = next((c for c, text in said if prose.uses(term, text)), None)
-            if here is not None: problems.append(f"{path.name}: cell {here.id} uses {term!r}, which {chapter.stem} defines")
+            if here is not None:
+                problems.append(f"{path.name}: cell {here.id} uses {term!r}, which {chapter.stem} defines")
     return problems

@@ -15,8 +15,10 @@ LEFT = "tools/gates/left.csv"
 def problems(root, found, kinds):
     "Where `found`, {(place, kind): how much}, is more than left.csv allows, or less than it says is left"
     rows = {(r["place"], r["kind"]): int(r["left"]) for r in prose.rows(root/LEFT) if r["kind"] in kinds}
-    said = [f"{place}: {n} {kind}, allowed are {rows.get((place, kind), 0)}" for (place, kind), n in found.items() if n > rows.get((place, kind), 0)]
-    return said + [f"{LEFT}: {place} has {found.get((place, kind), 0)} {kind} left, not {n}: run 'python -m tools.gates.left'"
+    said = [f"{place}: {n} {kind}, allowed are {rows.get((place, kind), 0)}" for (place, kind), n in found.items()
+            if n > rows.get((place, kind), 0)]
+    return said + [f"{LEFT}: {place} has {found.get((place, kind), 0)} {kind} left, not {n}: run 'python -m "
+                   f"tools.gates.left'"
                    for (place, kind), n in rows.items() if found.get((place, kind), 0) < n]
 
 

@@ -20,7 +20,8 @@ def executed(root):
         if stamp.get("executed") != source_hash(nb):
             problems.append(f"{path.name}: outputs are not those of its code: run 'python course.py run {path.stem}'")
         limit = HEAVY_LIMIT if stamp.get("heavy") else LIMIT
-        if stamp.get("seconds", 0) > limit: problems.append(f"{path.name}: took {stamp['seconds']} s, the limit is {limit} s")
+        if stamp.get("seconds", 0) > limit:
+            problems.append(f"{path.name}: took {stamp['seconds']} s, the limit is {limit} s")
         for c in code_cells(nb):
             for o in c.outputs:
                 if o.output_type == "error": problems.append(f"{path.name}: cell {c.id} ended in {o.ename}")
@@ -35,21 +36,25 @@ def alt_text(root):
             if c.cell_type == "markdown" and re.search(r"!\[\s*\]\(", c.source):
                 problems.append(f"{path.name}: cell {c.id} shows a picture without alt text")
             pictures = [(o, k) for o in c.get("outputs", []) for k in o.get("data", {}) if k.startswith("image/")]
-            if pictures and not fact(c, "alt"): problems.append(f"{path.name}: cell {c.id} draws a figure without an 'alt' in its metadata")
+            if pictures and not fact(c, "alt"):
+                problems.append(f"{path.name}: cell {c.id} draws a figure without an 'alt' in its metadata")
             if fact(c, "alt") and any(o.metadata.get(k, {}).get("alt") != fact(c, "alt") for o, k in pictures):
-                problems.append(f"{path.name}: the picture of cell {c.id} does not carry its alt text: run 'python course.py run {path.stem}'")
+                problems.append(f"{path.name}: the picture of cell {c.id} does not carry its alt text: run 'python "
+                                f"course.py run {path.stem}'")
     return problems
 
 
 def runs_in_jupyter(root):
-    "'Run All' works where nothing reads the flags: a cell for the GPU asks for one, and no cell is marked as not to run"
+    """'Run All' works where nothing reads the flags: a cell for the GPU asks for one, and no cell is marked as not
+    to run"""
     problems = []
     for path, nb in notebooks(root):
         for c in code_cells(nb):
             if re.search(r"^#\| *eval: *false", c.source, re.M):
                 problems.append(f"{path.name}: cell {c.id} would run in Jupyter: show such code in a markdown cell")
             if re.search(r"^#\| *cuda\b", c.source, re.M) and "cuda.is_available()" not in c.source:
-                problems.append(f"{path.name}: cell {c.id} fails without a GPU: put it under 'if torch.cuda.is_available():'")
+                problems.append(f"{path.name}: cell {c.id} fails without a GPU: put it under 'if "
+                                f"torch.cuda.is_available():'")
     return problems
 
 
@@ -61,9 +66,12 @@ def shape(nb):
     for c in code_cells(nb):
         tree = prose.python_of(c.source)
         defined |= {n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
-        again += sum(a.name in defined for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and (n.module or "").startswith("course_lib") for a in n.names)
+        again += sum(a.name in defined for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)
+                     and (n.module or "").startswith("course_lib") for a in n.names)
     share = exported/(sum(map(len, cells)) or 1)
-    return dict(zip(KINDS, (sum(len(c) > CELL_LINES for c in cells), again, sum(len(line) > LINE_CHARACTERS for c in cells for line in c),
+    return dict(zip(KINDS,
+                    (sum(len(c) > CELL_LINES for c in cells), again,
+                     sum(len(line) > LINE_CHARACTERS for c in cells for line in c),
                             round(100*share) if share > EXPORTED else 0)))
 
 
@@ -79,7 +87,8 @@ def lesson_shape(root):
 
 
 def exercises_are_complete(root):
-    "Every chapter ends in four to eight marked exercises and in questions, and every exercise has its check and five wrong answers"
+    """Every chapter ends in four to eight marked exercises and in questions, and every exercise has its check and
+    five wrong answers"""
     problems, course = [], workbooks.course(root)
     mutants = "\n".join(p.read_text(encoding="utf-8") for p in (root/"tests"/"exercises"/"mutants").glob("[!_]*.py"))
     for path in chapters(root):
@@ -87,14 +96,17 @@ def exercises_are_complete(root):
         names = set(workbooks.solutions(path))
         if not 4 <= len(names) <= 8: problems.append(f"{path.stem} has {len(names)} exercises, not four to eight")
         if len(c["questions"]) < 6: problems.append(f"{path.stem} has {len(c['questions'])} questions, fewer than six")
-        problems += [f"{path.stem}: the exercise {n} has no title, level and minutes" for n in sorted(names - {e["name"] for e in c["exercises"]})]
+        problems += [f"{path.stem}: the exercise {n} has no title, level and minutes"
+                     for n in sorted(names - {e["name"] for e in c["exercises"]})]
         checks = root/"course_lib"/"_checks"/f"{package(path)}.py"
-        defined = re.findall(r"^@exercise\ndef (\w+)", checks.read_text(encoding="utf-8"), re.M) if checks.exists() else []
+        defined = re.findall(r"^@exercise\ndef (\w+)", checks.read_text(encoding="utf-8"),
+                             re.M) if checks.exists() else []
         problems += [f"{path.stem}: the exercise {n} has no check" for n in sorted(names - set(defined))]
         problems += [f"{checks.name}: no chapter asks for {n}" for n in sorted(set(defined) - names)]
         for n in sorted(names):
             count = len(re.findall(rf"^@mutant\(['\"]{n}['\"]", mutants, re.M))
-            if count < 5: problems.append(f"{path.stem}: {n} has {count} wrong answers in tests/exercises/mutants, not five")
+            if count < 5:
+                problems.append(f"{path.stem}: {n} has {count} wrong answers in tests/exercises/mutants, not five")
     return problems
 
 

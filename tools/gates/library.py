@@ -1,4 +1,5 @@
-"""Gates over the library: in step with its notebooks, documented, typed, small rooms, and no import of a later chapter."""
+"""Gates over the library: in step with its notebooks, documented, typed, small rooms, and no import of a later
+chapter."""
 import ast
 import json
 import re
@@ -22,7 +23,8 @@ HAND_WRITTEN = ("_checks", "exercises/checks")  # folders whose modules come fro
 
 def module_files(root):
     "Every module that comes from a notebook, and the faces"
-    return [p for p in sorted((root/"course_lib").rglob("*.py")) if p.name != "_modidx.py" and p != root/"course_lib"/"__init__.py"
+    return [p for p in sorted((root/"course_lib").rglob("*.py")) if p.name != "_modidx.py"
+            and p != root/"course_lib"/"__init__.py"
             and not any(p.is_relative_to(root/"course_lib"/h) for h in HAND_WRITTEN)]
 
 
@@ -43,7 +45,8 @@ def library_in_sync(root):
         tmp = Path(tmp)/root.resolve().name
         tmp.mkdir()
         for name in ("nbs", "course_lib"):
-            shutil.copytree(root/name, tmp/name, ignore=shutil.ignore_patterns("__pycache__", "_assets", ".ipynb_checkpoints"))
+            shutil.copytree(root/name, tmp/name,
+                            ignore=shutil.ignore_patterns("__pycache__", "_assets", ".ipynb_checkpoints"))
         shutil.copy(root/"pyproject.toml", tmp)
         for p in module_files(tmp): p.unlink()
         for command in ("export", "clean"):
@@ -54,7 +57,8 @@ def library_in_sync(root):
             old = root/new.relative_to(tmp)
             if not old.exists(): problems.append(f"{old.relative_to(root)} is missing: run 'python course.py export'")
             elif old.read_text(encoding="utf-8") != new.read_text(encoding="utf-8"):
-                problems.append(f"{old.relative_to(root)} differs from what nbdev writes: run 'python course.py export'")
+                problems.append(f"{old.relative_to(root)} differs from what nbdev writes: run 'python course.py "
+                                f"export'")
         strays = {dotted(root, p) for p in module_files(root)} - {dotted(tmp, p) for p in module_files(tmp)}
         return problems + [f"course_lib/{s.replace('.', '/')} comes from no notebook" for s in sorted(strays)]
 
@@ -71,7 +75,8 @@ def _undocumented(node, lines, where):
         return
     if any(ast.unparse(d).endswith(("setter", "overload")) for d in node.decorator_list): return
     a = node.args
-    arguments = [*a.posonlyargs, *a.args, *([a.vararg] if a.vararg else []), *a.kwonlyargs, *([a.kwarg] if a.kwarg else [])]
+    arguments = [*a.posonlyargs, *a.args, *([a.vararg] if a.vararg else []), *a.kwonlyargs,
+                 *([a.kwarg] if a.kwarg else [])]
     for arg in arguments:
         if arg.arg in ("self", "cls", "ctx"): continue
         if arg.annotation is None: yield f"{where}({arg.arg}): no type"
@@ -187,17 +192,22 @@ def import_budget(root):
 def faults(root):
     "{(file, kind): how many}: lines over 120 characters, tangled functions (complexity over 10), errors of types"
     folders = [f for f in ("course_lib", "tools", "benchmarks", "course.py") if (root/f).exists()]
-    ruff = [sys.executable, "-m", "ruff", "check", "--no-cache", "--isolated", "--line-length", "120", "--select", "E501,C901",
+    ruff = [sys.executable, "-m", "ruff", "check", "--no-cache", "--isolated", "--line-length", "120", "--select",
+            "E501,C901",
             "--exclude", "_modidx.py", "--output-format", "json", *folders]
-    mypy = [sys.executable, "-m", "mypy", "--no-error-summary", "--cache-dir", Path(tempfile.gettempdir())/"course_lib_mypy", "course_lib"]
+    mypy = [sys.executable, "-m", "mypy", "--no-error-summary", "--cache-dir",
+            Path(tempfile.gettempdir())/"course_lib_mypy", "course_lib"]
     places = [(f["filename"], READABLE[0] if f["code"] == "E501" else READABLE[1])
               for f in json.loads(subprocess.run(ruff, cwd=root, capture_output=True, text=True).stdout)]
     done = subprocess.run(mypy, cwd=root, capture_output=True, text=True)
-    if done.returncode not in (0, 1): raise RuntimeError(f"mypy ended with {done.returncode}: {done.stdout}{done.stderr}")
-    places += [(root/m[1], READABLE[2]) for line in done.stdout.splitlines() if (m := re.match(r"(.+?):\d+: error", line))]
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"mypy ended with {done.returncode}: {done.stdout}{done.stderr}")
+    places += [(root/m[1], READABLE[2]) for line in done.stdout.splitlines()
+               if (m := re.match(r"(.+?):\d+: error", line))]
     return Counter((Path(file).resolve().relative_to(root.resolve()).as_posix(), kind) for file, kind in places)
 
 
 def readable(root):
-    "Library, checks, tools and benchmarks have no long line, no tangled and no untyped function; what is left only shrinks"
+    """Library, checks, tools and benchmarks have no long line, no tangled and no untyped function; what is left only
+    shrinks"""
     return left.problems(root, faults(root), READABLE)

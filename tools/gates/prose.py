@@ -1,8 +1,8 @@
 """What the chapters say in words: their prose, the numbers in it, what it claims, and which words it defines.
 
-Prose is the markdown of a notebook and the constant text in `Markdown(...)` calls. Three lists beside the notebooks hold the
-exceptions: `numbers.csv` (numbers that were typed, with their source), `claims.csv` (what is said to be better, faster, ahead or to gain, and
-the cell that shows it). The glossary is made of the `<dfn>` tags.
+Prose is the markdown of a notebook and the constant text in `Markdown(...)` calls. Three lists beside the notebooks
+hold the exceptions: `numbers.csv` (numbers that were typed, with their source), `claims.csv` (what is said to be
+better, faster, ahead or to gain, and the cell that shows it). The glossary is made of the `<dfn>` tags.
 """
 import ast
 import csv
@@ -24,7 +24,8 @@ NOT_PROSE = [re.compile(p, re.S | re.M) for p in (
 )]
 NUMBER = re.compile(r"(?<![\w.])(?<![A-Za-z][-–])[−-]?\d(?:[\d.,]*\d)?(?!\w)%?|[½¼¾⅓⅔]")
 CLAIM = re.compile(r"\b(?:" + "|".join((
-    r"better|faster|fastest|slower|quicker|cheaper|sharper|ahead|advantage|benefits?|(?:is|are|was|were|ends?|ended) (?:\w+ )?worse",
+    r"better|faster|fastest|slower|quicker|cheaper|sharper|ahead|advantage|benefits?|(?:is|are|was|were|ends?|ended) "
+    r"(?:\w+ )?worse",
     r"helps?|helped|hurts?|improve[sd]?|improvement|gain(?:s|ed)?|wins?|repeats itself|restrains?",
     r"beats?|beaten|outperform(?:s|ed)?|outdo(?:es|ne)?|surpass(?:es|ed)?|loses to|f[ae]ll(?:s|en)? behind",
     r"(?:more|less) (?:accurate|closely)|less (?:work|time)|more often than|costs? (?:more|less)|needs? (?:far )?fewer",
@@ -43,7 +44,8 @@ def texts(nb):
     for c in nb.cells:
         if c.cell_type == "markdown": yield c, CODE.sub(blank, c.source)
         elif "Markdown(" in c.source:
-            calls = [n for n in ast.walk(python_of(c.source)) if isinstance(n, ast.Call) and ast.unparse(n.func).endswith("Markdown")]
+            calls = [n for n in ast.walk(python_of(c.source)) if isinstance(n, ast.Call)
+                     and ast.unparse(n.func).endswith("Markdown")]
             parts = [n.value for call in calls for n in _strings(call) if isinstance(n.value, str)]
             if parts: yield c, CODE.sub(blank, " ".join(parts))
 
@@ -105,8 +107,10 @@ def sentence(text, term_at):
     breaks = [0, *breaks, len(paragraph)]
     n = max(i for i, b in enumerate(breaks[:-1]) if b <= term_at - start)
     piece = paragraph[breaks[n]:breaks[n + 1]]
-    if len(re.sub(r"<[^>]+>", "", piece).split()) < 4: piece = paragraph[breaks[n]:breaks[min(n + 2, len(breaks) - 1)]]  # a heading of one word
-    elif n and (len(piece.split()) < 9 or re.match(r"\W*(?:That|This|These|Such|It|They|Its|The number|Then|And|But)\b", piece)):
+    if len(re.sub(r"<[^>]+>", "", piece).split()) < 4:
+        piece = paragraph[breaks[n]:breaks[min(n + 2, len(breaks) - 1)]]  # a heading of one word
+    elif n and (len(piece.split()) < 9
+                or re.match(r"\W*(?:That|This|These|Such|It|They|Its|The number|Then|And|But)\b", piece)):
         piece = paragraph[breaks[n - 1]:breaks[n + 1]]
     return " ".join(re.sub(r"<[^>]+>|^[#>\-* ]+ ", "", piece).split())
 
