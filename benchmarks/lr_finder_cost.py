@@ -10,7 +10,8 @@ from torch import nn
 
 import course_lib
 from course_lib.core import time_ratio, timeit
-from course_lib.lr_finder import _Snapshot, find_lr, lr_sweep
+from course_lib.lr_finder import find_lr, lr_sweep
+from course_lib.state import Snapshot
 from lr_finder import cpu
 
 torch.manual_seed(0)
@@ -51,14 +52,14 @@ def snapshot():
     opt.step(); opt.zero_grad()
     state = [*net.parameters(), *(v for s in opt.state.values() for v in s.values())]
     size = sum(t.numel()*t.element_size() for t in state)
-    t = timeit(lambda: _Snapshot(net, opt).restore(), repeats=11)
-    snap, there = _Snapshot(net, opt), [v.detach().clone() for v in state]
-    parts = timeit(lambda: _Snapshot(net, opt), repeats=11), timeit(snap.restore, repeats=11), timeit(lambda: [a.copy_(b) for a, b in zip(there, [v.detach() for v in state])], repeats=11)
+    t = timeit(lambda: Snapshot(net, opt).restore(), repeats=11)
+    snap, there = Snapshot(net, opt), [v.detach().clone() for v in state]
+    parts = timeit(lambda: Snapshot(net, opt), repeats=11), timeit(snap.restore, repeats=11), timeit(lambda: [a.copy_(b) for a, b in zip(there, [v.detach() for v in state])], repeats=11)
     def disk():
         with tempfile.TemporaryDirectory() as d:
             torch.save({'model': net.state_dict(), 'opt': opt.state_dict()}, Path(d)/'x.pth')
             s = torch.load(Path(d)/'x.pth'); net.load_state_dict(s['model']); opt.load_state_dict(s['opt'])
-    return sum(p.numel() for p in net.parameters()), t, timeit(disk, repeats=6, warmup=1), _Snapshot(net, opt).nbytes/size, parts
+    return sum(p.numel() for p in net.parameters()), t, timeit(disk, repeats=6, warmup=1), Snapshot(net, opt).nbytes/size, parts
 
 
 if __name__ == '__main__':

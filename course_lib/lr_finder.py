@@ -6,30 +6,27 @@ Docs: https://course-lib.github.io/course_lib/lr_finder.html.md"""
 
 # %% auto #0
 __all__ = ['METHODS', 'lr_sweep', 'moving_average', 'minimum', 'steep', 'valley', 'slide', 'log_smooth', 'robust', 'NoSuggestion',
-           'LRCurve', 'put_back', 'find_lr', 'one_cycle', 'trial_rates', 'pick_trial']
+           'LRCurve', 'find_lr', 'trial_rates', 'pick_trial', 'one_cycle', 'put_back']
 
 # %% ../nbs/05_lr_finder.ipynb #564309f3
 import functools
-import gc
 import io
 import math
-import random
-import signal
 import sys
-import threading
 import types
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from .core import Estimate, mean_ci
+from .schedules import one_cycle, up_down
+from .state import GENERATORS, put_back
+_all_ = ['one_cycle', 'put_back']
 
 # %% ../nbs/05_lr_finder.ipynb #9c688e6a
 def lr_sweep(
@@ -320,171 +317,6 @@ def _plot_curve(curve: LRCurve, ax, methods: Sequence[str]):
     ax.legend(fontsize=8)
     return ax
 
-# %% ../nbs/05_lr_finder.ipynb #60a6ec11
-_ATOMS = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, types.BuiltinFunctionType, torch.dtype, torch.device, torch.Size)
-_FOREIGN = ('threading', '_thread', 'logging', 'multiprocessing', 'concurrent', 'asyncio', 'pathlib', 'matplotlib', 'pandas', 'PIL', 'IPython',
-            'ipywidgets', 'fastprogress', 'tqdm', 'torch._dynamo', 'torch._inductor', 'torch._C', 'torch.distributed', 'torch.cuda.streams', 'torch.cuda.graphs', 'torch.utils.data._utils')
-_RNGS = (random.Random, np.random.Generator, np.random.RandomState, torch.Generator)
-
-def _foreign(obj) -> bool:
-    "Whether `obj` belongs to machinery whose insides are not ours to write down, such as locks, figures and worker processes"
-    t = type(obj)
-    if isinstance(obj, nn.Module): return False
-    return any(t.__module__ == f or t.__module__.startswith(f + '.') for f in _FOREIGN) or (t.__module__ == 'torch.utils.data.dataloader' and t.__name__.endswith('Iter'))
-
-# %% ../nbs/05_lr_finder.ipynb #def3ad80
-class _Snapshot:
-    "Everything changeable that can be reached from `roots`, written down in memory so that it can be put back"
-    def __init__(self, *roots: object, # models, optimizers, schedulers, a Learner: anything
-                 loaders: Iterable[object] = ()): # of these only the sampling is kept, not the data
-        self._seen, self._undo, self._rngs, self._leaves, self.nbytes = {}, [], [], [], 0
-        self._loaders = list(loaders)
-        collecting = gc.isenabled()
-        gc.disable()  # thousands of new objects, none of them garbage: python would look them through again and again
-        try: self._walk(list(roots), list(self._loaders))
-        finally:
-            if collecting: gc.enable()
-
-    def _walk(self, todo: list, later: list) -> None:
-        "Write down all that can be reached from `todo`, and then the sampling of what is in `later`"
-        while todo or later:
-            light = not todo  # all that is kept in full goes first
-            obj = later.pop() if light else todo.pop()
-            if isinstance(obj, _ATOMS) or id(obj) in self._seen: continue
-            self._seen[id(obj)] = obj
-            if not light and hasattr(obj, '__iter__') and 'dataset' in getattr(obj, '__dict__', {}) and not isinstance(obj, nn.Module):
-                del self._seen[id(obj)]; later.append(obj)  # a loader
-            else: (later if light else todo).extend(self._note(obj, light))
-
-    def _note(self, obj, light: bool) -> Iterable:
-        "Write down `obj` itself and return what it holds"
-        if isinstance(obj, Tensor): return () if light else self._note_tensor(obj)
-        if isinstance(obj, _RNGS): return self._note_rng(obj)
-        if isinstance(obj, np.ndarray): return () if light or not obj.flags.writeable else self._note_array(obj)
-        if isinstance(obj, (dict, list, deque, set)): return self._note_container(obj, light)
-        if isinstance(obj, (tuple, frozenset)): return obj
-        if isinstance(obj, types.MethodType): return (obj.__self__,)
-        if isinstance(obj, functools.partial): return (obj.func, obj.args, obj.keywords)
-        if isinstance(obj, types.FunctionType) or _foreign(obj) or not hasattr(obj, '__dict__'): return ()
-        d, keep = vars(obj), None
-        if not isinstance(d, dict): return ()
-        if isinstance(obj, nn.Module): self._undo.append(functools.partial(setattr, obj, 'training', obj.training))
-        self._note_container(d, light)
-        if light and 'dataset' in d: self._seen[id(d['dataset'])] = d['dataset']; keep = _own_rngs(d['dataset'])
-        if light: return [v for k, v in d.items() if k not in ('dataset', 'data_source', '_iterator')] + (keep or [])
-        return d.values()
-
-    def _note_container(self, obj, light: bool) -> Iterable:
-        old = dict(obj) if isinstance(obj, dict) else list(obj)
-        def undo():
-            if isinstance(obj, dict):
-                if len(obj) == len(old) and all(k is l and obj[k] is old[l] for k, l in zip(obj, old)): return
-                obj.clear(); obj.update(old)
-            elif isinstance(obj, list): obj[:] = old
-            else: obj.clear(); (obj.update if isinstance(obj, set) else obj.extend)(old)
-        self._undo.append(undo)
-        if light and len(old) > 1000: return ()  # indices or file names
-        return [*old.values(), *(k for k in old if isinstance(k, Tensor))] if isinstance(obj, dict) else old
-
-    def _note_array(self, a: np.ndarray) -> Iterable:
-        old = a.copy()
-        self.nbytes += old.nbytes
-        self._undo.append(functools.partial(np.copyto, a, old))
-        return a.tolist() if a.dtype == object else ()
-
-    def _note_tensor(self, t: Tensor) -> Iterable:
-        if not t.is_leaf or t.layout != torch.strided: return ()  # a result of autograd is replaced by training, never changed
-        if isinstance(t, nn.parameter.UninitializedTensorMixin): raise ValueError("the model has lazy parameters, which cannot be put back: run one batch through it first")
-        grad, needs, data = t.grad, t.requires_grad, t.data
-        kept_grad = grad.clone() if grad is not None and grad._is_view() else None  # a view's memory may be written by its owner
-        shared = any(s == 0 and n > 1 for s, n in zip(data.stride(), data.shape))  # an expanded tensor cannot be written to
-        old = None if shared else data.clone()
-        self.nbytes += 0 if shared else old.numel()*old.element_size()
-        def undo():
-            if t.data_ptr() != data.data_ptr() or t.shape != data.shape or t.dtype != data.dtype: t.data = data
-            if old is not None: data.copy_(old)
-            if t.requires_grad != needs: t.requires_grad_(needs)
-            if kept_grad is not None: grad.copy_(kept_grad)
-            t.grad = grad
-        self._undo.append(undo)
-        self._leaves.append(t)
-        return ()
-
-    def _note_rng(self, rng) -> Iterable:
-        if isinstance(rng, random.Random): put, state = rng.setstate, rng.getstate()
-        elif isinstance(rng, np.random.RandomState): put, state = rng.set_state, rng.get_state()
-        elif isinstance(rng, np.random.Generator): put, state = functools.partial(setattr, rng.bit_generator, 'state'), rng.bit_generator.state
-        else: put, state = rng.set_state, rng.get_state()
-        self._rngs.append(functools.partial(put, state))
-        return ()
-
-    def clear(self) -> None:
-        "Set aside gradients, which need no copy then, and running worker processes, which have random numbers of their own"
-        for t in self._leaves: t.grad = None
-        for dl in self._loaders:
-            if getattr(dl, '_iterator', None) is not None: dl._iterator = None
-
-    def restore(self, randomness: bool = True) -> None:
-        "Put everything back, or all but the random-number generators"
-        with torch.no_grad():
-            for undo in self._undo: undo()
-        if randomness:
-            for put in self._rngs: put()
-
-def _own_rngs(dataset) -> list:
-    return [v for v in getattr(dataset, '__dict__', {}).values() if isinstance(v, _RNGS)]
-
-# %% ../nbs/05_lr_finder.ipynb #731bfe3b
-def _global_rngs() -> Callable[[], None]:
-    "Write down python's, numpy's and torch's generators on every device in use; return what puts them back"
-    py, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
-    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
-    def put():
-        random.setstate(py); np.random.set_state(numpy); torch.set_rng_state(cpu)
-        if cuda is not None: torch.cuda.set_rng_state_all(cuda)
-        if mps is not None: torch.mps.set_rng_state(mps)
-    return put
-
-def _autocast_state() -> Callable[[], None]:
-    "Write down which devices are under autocast; return what puts that back (an exception can leave a callback's open)"
-    def nesting():
-        torch.autocast_increment_nesting()
-        return torch.autocast_decrement_nesting()
-    old, depth = {d: (torch.is_autocast_enabled(d), torch.get_autocast_dtype(d)) for d in ('cpu', 'cuda')}, nesting()
-    def put():
-        for d, (on, dtype) in old.items(): torch.set_autocast_enabled(d, on); torch.set_autocast_dtype(d, dtype)
-        if nesting() > depth: torch.clear_autocast_cache()
-        while nesting() > depth: torch.autocast_decrement_nesting()
-    return put
-
-# %% ../nbs/05_lr_finder.ipynb #e9ed635c
-@contextmanager
-def _undisturbed():
-    "Hold Ctrl-C back while things are put back, and deliver it afterwards"
-    if threading.current_thread() is not threading.main_thread(): yield; return
-    came, old = [], signal.getsignal(signal.SIGINT)
-    if old is None: yield; return
-    signal.signal(signal.SIGINT, lambda *a: came.append(a))
-    try: yield
-    finally:
-        signal.signal(signal.SIGINT, old)
-        if came and callable(old): old(*came[0])
-
-@contextmanager
-def put_back(
-    *things: object, # models, optimizers, schedulers, scalers, a Learner: what the block may change
-    loaders: Iterable[object] = (), # data loaders: their generators and samplers are put back, their data is not copied
-) -> Iterator[_Snapshot]: # gives the snapshot
-    "Run a block and afterwards, also after an exception or Ctrl-C, put back `things` and all random-number generators, from memory"
-    snap, rngs, autocast = _Snapshot(*things, loaders=loaders), _global_rngs(), _autocast_state()
-    try:
-        snap.clear()
-        yield snap
-    finally:
-        with _undisturbed():
-            autocast(); snap.restore(); rngs()
-
 # %% ../nbs/05_lr_finder.ipynb #8f8c9bdf
 def _to(x, device):
     if device is None: return x
@@ -570,7 +402,7 @@ def _reach(step) -> list:
     if isinstance(step, types.MethodType): return [step.__self__, *_reach(step.__func__)]
     if not isinstance(step, types.FunctionType): return [step]
     cells = [c.cell_contents for c in step.__closure__ or () if c is not None and _filled(c)]
-    stateful = (nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, torch.amp.GradScaler, *_RNGS)
+    stateful = (nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, torch.amp.GradScaler, *GENERATORS)
     named = [step.__globals__[n] for n in step.__code__.co_names if isinstance(step.__globals__.get(n), stateful)]
     return [*(r for c in cells for r in (_reach(c) if isinstance(c, types.FunctionType) and c is not step else [c])), *named]
 
@@ -630,7 +462,7 @@ class _LearnerLoop:
 def _run_trials(loop, rates: Sequence[float], steps: int) -> list[float]:
     "The final loss of a one-cycle run at each rate, all on the same batches from the same start"
     out, last = [], max(int(0.3*steps), 1)  # the last 30% of the losses, averaged
-    moms = _up_down(*loop.learn.moms, steps).tolist() if isinstance(loop, _LearnerLoop) else None  # as fit_one_cycle does
+    moms = up_down(*loop.learn.moms, steps).tolist() if isinstance(loop, _LearnerLoop) else None  # as fit_one_cycle does
     for lr in rates:
         with put_back(*loop.holds(), loaders=loop.loaders()), loop.batches() as batches:
             losses = loop.run(one_cycle(lr, steps).tolist(), batches, lambda loss: not math.isfinite(loss), moms)
@@ -698,22 +530,6 @@ def _len(dl) -> int | None:
     except TypeError: return None
 
 # %% ../nbs/05_lr_finder.ipynb #d1a79dfe
-def one_cycle(
-    lr: float, # the highest rate
-    steps: int, # optimizer steps, at least 2
-    pct_start: float = 0.25, # share of the steps spent rising
-    div: float = 25., # the first rate is `lr/div`
-    div_final: float = 1e5, # the last rate is `lr/div_final`
-) -> Tensor: # rates [steps], float64
-    "Rates that rise and fall along half cosines (Smith and Topin 2019, in fastai's form)"
-    if steps < 2 or not 0 < pct_start < 1: raise ValueError(f"steps must be at least 2 and pct_start between 0 and 1, got {steps=} and {pct_start=}")
-    return _up_down(lr/div, lr, lr/div_final, steps, pct_start)
-
-def _up_down(start: float, middle: float, end: float, steps: int, pct: float = 0.25) -> Tensor:
-    pos = torch.arange(steps, dtype=torch.float64)/steps
-    cos = lambda a, b, p: a + (b - a)*(1 - torch.cos(math.pi*p))/2
-    return torch.where(pos < pct, cos(start, middle, pos/pct), cos(middle, end, (pos - pct)/(1 - pct)))
-
 def trial_rates(
     lr: float, # the rate the trials start from
 ) -> list[float]: # five rates, each twice the one before
