@@ -1,4 +1,4 @@
-"""The learning rates (and momenta) of a whole run, as one tensor to look at, compare, or hand to an optimizer step by step.
+"""The learning rates or momenta of a whole run as one tensor, to look at or to hand out step by step.
 
 Docs: https://course-lib.github.io/course_lib/lib/schedules.html.md"""
 
@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor
 
-# %% ../nbs/lib/00_schedules.ipynb #335f3e69
+# %% ../nbs/lib/00_schedules.ipynb #8ef69ffb
 def up_down(
     start: float, # value at step 0
     middle: float, # value where the first part ends
@@ -21,14 +21,17 @@ def up_down(
     steps: int, # optimizer steps, at least 1
     pct_start: float = 0.25, # share of the steps in the first part, between 0 and 1
 ) -> Tensor: # values [steps], float64
-    "Values that go from `start` to `middle` and on to `end` along half cosines, as fastai's `SchedCos` twice. Raises `ValueError` for no steps."
-    if steps < 1 or not 0 < pct_start < 1: raise ValueError(f"steps must be at least 1 and pct_start between 0 and 1, got {steps=} and {pct_start=}")
-    def half_cosine(low: float, high: float, way: Tensor) -> Tensor: return low + (high - low)*(1 - torch.cos(math.pi*way))/2
+    "Values from `start` to `middle` to `end` along half cosines, as in fastai. Raises `ValueError` for no steps."
+    if steps < 1: raise ValueError(f"steps must be at least 1, got {steps}")
+    if not 0 < pct_start < 1: raise ValueError(f"pct_start must be between 0 and 1, got {pct_start}")
+    def half_cosine(low: float, high: float, way: Tensor) -> Tensor:
+        return low + (high - low)*(1 - torch.cos(math.pi*way))/2
     way = torch.arange(steps, dtype=torch.float64)/steps
-    first, second = half_cosine(start, middle, way/pct_start), half_cosine(middle, end, (way - pct_start)/(1 - pct_start))
+    first = half_cosine(start, middle, way/pct_start)
+    second = half_cosine(middle, end, (way - pct_start)/(1 - pct_start))
     return torch.where(way < pct_start, first, second)
 
-# %% ../nbs/lib/00_schedules.ipynb #aee8b65d
+# %% ../nbs/lib/00_schedules.ipynb #24d43fdc
 def one_cycle(
     lr: float, # the highest rate
     steps: int, # optimizer steps, at least 2
@@ -36,6 +39,6 @@ def one_cycle(
     div: float = 25., # the first rate is `lr/div`
     div_final: float = 1e5, # the last step comes near `lr/div_final`
 ) -> Tensor: # rates [steps], float64
-    "Rates that rise and fall along half cosines (Smith and Topin 2019, in fastai's form). Raises `ValueError` for fewer than two steps."
-    if steps < 2: raise ValueError(f"steps must be at least 2, got {steps=}")
+    "Rates that rise and fall along half cosines (Smith and Topin 2019, in fastai's form); `ValueError` for no run"
+    if steps < 2: raise ValueError(f"steps must be at least 2, got {steps}")
     return up_down(lr/div, lr, lr/div_final, steps, pct_start)

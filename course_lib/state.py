@@ -1,4 +1,4 @@
-"""Try something on a model, a loader or the random numbers, and find everything as it was: after success, after an exception, and after Ctrl-C.
+"""Try something and find everything as it was: after success, after an exception and after Ctrl-C.
 
 Docs: https://course-lib.github.io/course_lib/lib/state.html.md"""
 
@@ -7,8 +7,7 @@ Docs: https://course-lib.github.io/course_lib/lib/state.html.md"""
 # %% auto #0
 __all__ = ['GENERATORS', 'modes_kept', 'random_state_kept', 'Snapshot', 'put_back']
 
-# %% ../nbs/lib/00_state.ipynb #44e16661
-import functools
+# %% ../nbs/lib/00_state.ipynb #82f21649
 import gc
 import random
 import signal
@@ -17,6 +16,8 @@ import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,67 +36,68 @@ def _undisturbed() -> Iterator[None]:
         signal.signal(signal.SIGINT, old)
         if came and callable(old): old(*came[0])
 
-# %% ../nbs/lib/00_state.ipynb #0f250e81
+# %% ../nbs/lib/00_state.ipynb #ee0b6192
 @contextmanager
 def modes_kept(
     *models: nn.Module, # models whose submodules may change between training and evaluation mode
 ) -> Iterator[None]: # gives nothing
     "Put back the `training` flag of every submodule; raises `TypeError` for what is no model"
     for model in models:
-        if not isinstance(model, nn.Module): raise TypeError(f"models must be torch.nn.Module, got {type(model).__name__}")
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"models must be torch.nn.Module, got {type(model).__name__}")
     modes = {module: module.training for model in models for module in model.modules()}
     try: yield
     finally:
         with _undisturbed():
             for module, training in modes.items(): module.training = training
 
-# %% ../nbs/lib/00_state.ipynb #8f6ec837
+# %% ../nbs/lib/00_state.ipynb #58e9e814
 GENERATORS = (random.Random, np.random.RandomState, np.random.Generator, np.random.BitGenerator, torch.Generator)
 
 def _generator_state(generator: object) -> Callable[[], object]:
     "Write down the state of one generator; return what puts it back"
-    if isinstance(generator, random.Random): return functools.partial(generator.setstate, generator.getstate())
     if isinstance(generator, np.random.Generator): generator = generator.bit_generator
-    if isinstance(generator, np.random.BitGenerator): return functools.partial(setattr, generator, 'state', generator.state)
-    if isinstance(generator, (np.random.RandomState, torch.Generator)):
-        return functools.partial(generator.set_state, generator.get_state())
+    if isinstance(generator, random.Random): return partial(generator.setstate, generator.getstate())
+    if isinstance(generator, np.random.BitGenerator): return partial(setattr, generator, 'state', generator.state)
+    if isinstance(generator, np.random.RandomState): return partial(generator.set_state, generator.get_state())
+    if isinstance(generator, torch.Generator): return partial(generator.set_state, generator.get_state())
     raise TypeError(f"generators must be of random, numpy.random or torch, got {type(generator).__name__}")
 
-# %% ../nbs/lib/00_state.ipynb #3fc9f00a
+# %% ../nbs/lib/00_state.ipynb #5f717806
 def _cuda_state() -> Callable[[], object]:
     "Write down the generators of all GPUs without waking them; return what puts them back"
     if not torch.cuda.is_available(): return lambda: None
-    if torch.cuda.is_initialized(): return functools.partial(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
+    if torch.cuda.is_initialized(): return partial(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
     seed = torch.initial_seed()
     return lambda: torch.cuda.manual_seed_all(seed) if torch.cuda.is_initialized() else None
 
 def _global_state() -> Callable[[], None]:
     "Write down python's, numpy's and torch's generators on every device in use; return what puts them back"
-    states = [functools.partial(random.setstate, random.getstate()), functools.partial(np.random.set_state, np.random.get_state()),
-              functools.partial(torch.set_rng_state, torch.get_rng_state()), _cuda_state()]
-    if torch.backends.mps.is_available(): states.append(functools.partial(torch.mps.set_rng_state, torch.mps.get_rng_state()))
+    states: list[Callable] = [partial(random.setstate, random.getstate()), _cuda_state()]
+    states += [partial(np.random.set_state, np.random.get_state()), partial(torch.set_rng_state, torch.get_rng_state())]
+    if torch.backends.mps.is_available(): states.append(partial(torch.mps.set_rng_state, torch.mps.get_rng_state()))
     def put() -> None:
         for state in states: state()
     return put
 
-# %% ../nbs/lib/00_state.ipynb #5e0fcbe8
+# %% ../nbs/lib/00_state.ipynb #1a797e67
 @contextmanager
 def random_state_kept(
     *generators: object, # generators of `random`, `numpy.random` or torch that are put back beside the global ones
 ) -> Iterator[None]: # gives nothing
-    "Put back the random numbers of python, numpy and torch on every device, and `generators`; raises `TypeError` for what is none"
+    "Put back the random numbers of python, numpy and torch on every device; `TypeError` for what is no generator"
     states = [_global_state(), *map(_generator_state, generators)]
     try: yield
     finally:
         with _undisturbed():
             for state in states: state()
 
-# %% ../nbs/lib/00_state.ipynb #b6a7d228
+# %% ../nbs/lib/00_state.ipynb #aeecee82
 _ATOMS = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, types.BuiltinFunctionType,
           torch.dtype, torch.device, torch.Size)
-_FOREIGN = ('threading', '_thread', 'logging', 'multiprocessing', 'concurrent', 'asyncio', 'pathlib', 'matplotlib', 'pandas', 'PIL',
-            'IPython', 'ipywidgets', 'fastprogress', 'tqdm', 'torch._dynamo', 'torch._inductor', 'torch._C', 'torch.distributed',
-            'torch.cuda.streams', 'torch.cuda.graphs', 'torch.utils.data._utils')
+_FOREIGN = ('threading', '_thread', 'logging', 'multiprocessing', 'concurrent', 'asyncio', 'pathlib', 'matplotlib',
+            'pandas', 'PIL', 'IPython', 'ipywidgets', 'fastprogress', 'tqdm', 'torch._dynamo', 'torch._inductor',
+            'torch._C', 'torch.distributed', 'torch.cuda.streams', 'torch.cuda.graphs', 'torch.utils.data._utils')
 
 def _foreign(thing: object) -> bool:
     "Whether `thing` belongs to machinery such as locks, figures and worker processes"
@@ -104,17 +106,19 @@ def _foreign(thing: object) -> bool:
     if kind.__module__ == 'torch.utils.data.dataloader' and kind.__name__.endswith('Iter'): return True
     return any(kind.__module__ == f or kind.__module__.startswith(f + '.') for f in _FOREIGN)
 
-# %% ../nbs/lib/00_state.ipynb #a1015e53
+# %% ../nbs/lib/00_state.ipynb #6ff5f997
 def _tensor_state(tensor: Tensor) -> tuple[Callable[[], None], int]:
     "What puts a leaf tensor back, and how many bytes that holds"
-    if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+    if nn.parameter.is_lazy(tensor):
         raise ValueError("the model has lazy parameters, which cannot be put back: run one batch through it first")
     grad, needs_grad, data = tensor.grad, tensor.requires_grad, tensor.data
-    grad_copy = grad.clone() if grad is not None and grad._is_view() else None  # a view's memory may be written by its owner
-    expanded = any(stride == 0 and size > 1 for stride, size in zip(data.stride(), data.shape))  # such a tensor cannot be written to
-    copy = None if expanded else data.clone()
+    # the memory of a gradient that is a view may be written by its owner
+    grad_copy = grad.clone() if grad is not None and grad._is_view() else None
+    expanded = any(stride == 0 and size > 1 for stride, size in zip(data.stride(), data.shape))
+    copy = None if expanded else data.clone()  # nobody can write to an expanded tensor
     def put() -> None:
-        if tensor.data_ptr() != data.data_ptr() or tensor.shape != data.shape or tensor.dtype != data.dtype: tensor.data = data
+        same = tensor.data_ptr() == data.data_ptr() and tensor.shape == data.shape and tensor.dtype == data.dtype
+        if not same: tensor.data = data
         if copy is not None: data.copy_(copy)
         if tensor.requires_grad != needs_grad: tensor.requires_grad_(needs_grad)
         if grad is not None and grad_copy is not None: grad.copy_(grad_copy)
@@ -139,18 +143,19 @@ def _members_state(members: 'list | deque | set') -> Callable[[], None]:
         members.update(old) if isinstance(members, set) else members.extend(old)
     return put
 
-# %% ../nbs/lib/00_state.ipynb #70242cb2
+# %% ../nbs/lib/00_state.ipynb #79d91341
 _HEAVY = ('dataset', 'data_source', '_iterator')  # what a loader holds and does not change
 
 def _is_loader(thing: object) -> bool:
     "Whether `thing` gives batches of a data set"
-    return hasattr(thing, '__iter__') and 'dataset' in getattr(thing, '__dict__', {}) and not isinstance(thing, nn.Module)
+    if isinstance(thing, nn.Module) or not hasattr(thing, '__iter__'): return False
+    return 'dataset' in getattr(thing, '__dict__', {})
 
 def _own_generators(dataset: object) -> list:
     "The generators that a data set keeps"
     return [v for v in getattr(dataset, '__dict__', {}).values() if isinstance(v, GENERATORS)]
 
-# %% ../nbs/lib/00_state.ipynb #f7e5416c
+# %% ../nbs/lib/00_state.ipynb #2da54ac1
 class Snapshot:
     "Everything changeable that can be reached from some things, written down in memory so that it can be put back"
     nbytes: int # what the copies of tensors and arrays take
@@ -165,7 +170,7 @@ class Snapshot:
         self._undo: list[Callable] = []
         self._generators: list[Callable] = []
         self._leaves: list[Tensor] = []
-        self._loaders = list(loaders)
+        self._loaders: list[Any] = list(loaders)
         collecting = gc.isenabled()
         gc.disable()  # thousands of new objects, none of them garbage: python would look them through again and again
         try: self._walk(list(things), list(self._loaders))
@@ -173,7 +178,7 @@ class Snapshot:
             if collecting: gc.enable()
 
     def clear(self) -> None:
-        "Set aside gradients, which need no copy then, and running worker processes, which have random numbers of their own"
+        "Set aside gradients, which need no copy then, and worker processes, which have random numbers of their own"
         for tensor in self._leaves: tensor.grad = None
         for loader in self._loaders:
             if getattr(loader, '_iterator', None) is not None: loader._iterator = None
@@ -205,7 +210,7 @@ class Snapshot:
         if isinstance(thing, (dict, list, deque, set)): return self._note_container(thing, light)
         if isinstance(thing, (tuple, frozenset)): return thing
         if isinstance(thing, types.MethodType): return (thing.__self__,)
-        if isinstance(thing, functools.partial): return (thing.func, thing.args, thing.keywords)
+        if isinstance(thing, partial): return (thing.func, thing.args, thing.keywords)
         if isinstance(thing, types.FunctionType) or _foreign(thing): return ()
         return self._note_attributes(thing, light) if isinstance(getattr(thing, '__dict__', None), dict) else ()
 
@@ -216,7 +221,7 @@ class Snapshot:
             undo, nbytes = _tensor_state(thing)
             self._leaves.append(thing)
         elif not thing.flags.writeable: return ()
-        else: undo, nbytes = functools.partial(np.copyto, thing, thing.copy()), thing.nbytes
+        else: undo, nbytes = partial(np.copyto, thing, thing.copy()), thing.nbytes
         self._undo.append(undo)
         self.nbytes += nbytes
         return thing.tolist() if isinstance(thing, np.ndarray) and thing.dtype == object else ()
@@ -225,19 +230,20 @@ class Snapshot:
         "Write down the members of a container"
         self._undo.append(_dict_state(thing) if isinstance(thing, dict) else _members_state(thing))
         if light and len(thing) > 1000: return ()  # indices or file names
-        return [*thing.values(), *(k for k in thing if isinstance(k, Tensor))] if isinstance(thing, dict) else list(thing)
+        if not isinstance(thing, dict): return list(thing)
+        return [*thing.values(), *(k for k in thing if isinstance(k, Tensor))]
 
     def _note_attributes(self, thing: object, light: bool) -> Iterable:
         "Write down the attributes of an object; of a loader all but its data"
         held = vars(thing)
-        if isinstance(thing, nn.Module): self._undo.append(functools.partial(setattr, thing, 'training', thing.training))
+        if isinstance(thing, nn.Module): self._undo.append(partial(setattr, thing, 'training', thing.training))
         members = self._note_container(held, light)
         if not light: return members
         dataset = held.get('dataset')
         if dataset is not None: self._seen[id(dataset)] = dataset
         return [*(v for k, v in held.items() if k not in _HEAVY), *_own_generators(dataset)]
 
-# %% ../nbs/lib/00_state.ipynb #b435b274
+# %% ../nbs/lib/00_state.ipynb #c812e9ff
 def _autocast_state() -> Callable[[], None]:
     "Write down which devices are under autocast; return what puts that back"
     def nesting() -> int:
@@ -245,18 +251,20 @@ def _autocast_state() -> Callable[[], None]:
         return torch.autocast_decrement_nesting()
     old, depth = {d: (torch.is_autocast_enabled(d), torch.get_autocast_dtype(d)) for d in ('cpu', 'cuda')}, nesting()
     def put() -> None:
-        for device, (on, dtype) in old.items(): torch.set_autocast_enabled(device, on); torch.set_autocast_dtype(device, dtype)
+        for device, (on, dtype) in old.items():
+            torch.set_autocast_enabled(device, on)
+            torch.set_autocast_dtype(device, dtype)
         if nesting() > depth: torch.clear_autocast_cache()
         while nesting() > depth: torch.autocast_decrement_nesting()
     return put
 
-# %% ../nbs/lib/00_state.ipynb #b6f5d072
+# %% ../nbs/lib/00_state.ipynb #ba36a9b2
 @contextmanager
 def put_back(
     *things: object, # models, optimizers, schedulers, scalers, a Learner: what the block may change
-    loaders: Iterable[object] = (), # data loaders: their generators and samplers are put back, their data is not copied
+    loaders: Iterable[object] = (), # data loaders: generators and samplers are put back, data is not copied
 ) -> Iterator[Snapshot]: # gives the snapshot, which can `restore` in between
-    "Put back `things`, all random-number generators and autocast. Raises `ValueError` for a model with lazy parameters."
+    "Put back `things`, all random numbers and autocast. Raises `ValueError` for a model with lazy parameters."
     snapshot, generators, autocast = Snapshot(*things, loaders=loaders), _global_state(), _autocast_state()
     try:
         snapshot.clear()

@@ -156,7 +156,8 @@ def test_ctrl_c_while_putting_back_waits(keeper, monkeypatch):
             super().__setattr__(name, value)
     last, hot = random.Random(5), Hot()
     want, rng = last.getstate(), Interrupting(1)
-    manager = {"modes": modes_kept(hot, net), "random": random_state_kept(rng, last), "put_back": put_back(net, rng, last)}[keeper]
+    managers = {"modes": modes_kept(hot, net), "random": random_state_kept(rng, last), "put_back": put_back(net, rng, last)}
+    manager = managers[keeper]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -188,8 +189,9 @@ class Keeper:
     def seen(self): return repr(vars(self))
 
     def spoil(self):
-        self.numbers[1].append(3); self.numbers.clear(); self.queue.append(9); self.names.add("b"); self.table["k"]["n"] = 2
-        self.table["new"] = 1; self.array[0] = 9; self.objects[0].append(7); self.tensor.add_(1); self.extra = 1; del self.names
+        self.numbers[1].append(3); self.numbers.clear(); self.queue.append(9); self.names.add("b")
+        self.table["k"]["n"] = 2; self.table["new"] = 1; self.extra = 1; del self.names
+        self.array[0] = 9; self.objects[0].append(7); self.tensor.add_(1)
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -213,7 +215,8 @@ def test_one_cycle_is_fastais(steps, share):
     from fastai.callback.schedule import combined_cos
     theirs = combined_cos(share, 0.4/25, 0.4, 0.4/1e5)
     want = torch.tensor([theirs(i/steps) for i in range(steps)], dtype=torch.float64)
-    torch.testing.assert_close(one_cycle(0.4, steps, share), want, rtol=1e-5, atol=1e-8)  # fastai counts the way in float32
+    # fastai counts the way in float32
+    torch.testing.assert_close(one_cycle(0.4, steps, share), want, rtol=1e-5, atol=1e-8)
 
 
 def test_one_cycle_refuses_what_is_no_run():
