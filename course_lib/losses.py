@@ -14,39 +14,41 @@ import functools
 import torch
 from torch import Tensor, nn
 
+from .validate import (REDUCTIONS, autocast_float, check_choice, check_float, check_like, check_loss, check_tensor,
+                                 class_labels, like_torch, sum_dtype)
+
 # %% ../nbs/04_losses.ipynb #76575b6e
-def _check_float(name: str, x: Tensor) -> None:
-    if not isinstance(x, Tensor): raise TypeError(f"{name} must be a tensor, got {type(x).__name__}: convert it with torch.as_tensor")
-    if not x.is_floating_point(): raise TypeError(f"{name} must be floating point, got {x.dtype}: convert it with {name}.float()")
-
-def _wide(dtype: torch.dtype) -> torch.dtype:
-    "The type to add many numbers up in: float32 for the two half-size types, else the type itself"
-    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
-
-def _shift(x: Tensor, dim: int) -> Tensor:
-    "`x` less its largest value along `dim`, so that `exp` cannot overflow"
-    _check_float('x', x)
-    if not -max(x.dim(), 1) <= dim < max(x.dim(), 1): raise IndexError(f"dim must name a dimension of x, whose shape is {tuple(x.shape)}, got {dim}")
-    x = x.to(_wide(x.dtype))
+def _shift(x: Tensor, dim: int, dtype: torch.dtype | None) -> Tensor:
+    "`x`, as `dtype` if given, less its largest value along `dim`, so that `exp` cannot overflow"
+    check_tensor('x', x)
+    x = x.to(dtype or x.dtype)
+    check_float('x', x)
+    if not -max(x.dim(), 1) <= dim < max(x.dim(), 1):
+        raise IndexError(f"dim must name a dimension of x, whose shape is {tuple(x.shape)}, got {dim}")
+    x = x.to(sum_dtype(x.dtype))
     return x - x.detach().amax(dim, keepdim=True) if x.numel() else x
 
 # %% ../nbs/04_losses.ipynb #87577746
+@like_torch
 def softmax(
     x: Tensor, # logits, any shape
     dim: int = -1, # the dimension of the classes
-) -> Tensor: # probabilities, in the shape and dtype of `x`; they add up to 1 along `dim`
-    "Probabilities in the ratio of exp(x) (Bridle 1990). Raises `TypeError` for integers, `IndexError` for a wrong `dim`."
-    e = _shift(x, dim).exp()
-    return (e/e.sum(dim, keepdim=True)).to(x.dtype)
+    dtype: torch.dtype | None = None, # what to compute in, and return; by default that of `x`
+) -> Tensor: # probabilities in the shape of `x`; they add up to 1 along `dim`
+    "Probabilities in the ratio of exp(x) (Bridle 1990). Raises `TypeError` (integers), `IndexError` (`dim`)."
+    e = _shift(x, dim, dtype).exp()
+    return (e/e.sum(dim, keepdim=True)).to(dtype or x.dtype)
 
 # %% ../nbs/04_losses.ipynb #92a91f5f
+@like_torch
 def log_softmax(
     x: Tensor, # logits, any shape
     dim: int = -1, # the dimension of the classes
-) -> Tensor: # log-probabilities, at most 0, in the shape and dtype of `x`
+    dtype: torch.dtype | None = None, # what to compute in, and return; by default that of `x`
+) -> Tensor: # log-probabilities, at most 0, in the shape of `x`
     "Logarithm of `softmax`, exact where the softmax itself rounds to 0. Raises as `softmax` does."
-    z = _shift(x, dim)
-    return (z - z.exp().sum(dim, keepdim=True).log()).to(x.dtype)
+    z = _shift(x, dim, dtype)
+    return (z - z.exp().sum(dim, keepdim=True).log()).to(dtype or x.dtype)
 
 # %% ../nbs/04_losses.ipynb #2a152069
 def _pick(
@@ -60,65 +62,23 @@ def _pick(
     places = torch.meshgrid(*[torch.arange(n, device=x.device) for n in y.shape], indexing='ij')
     return x.movedim(1, -1)[(*places, y)]
 
-# %% ../nbs/04_losses.ipynb #5f626bf1
-def _look(flag: Tensor) -> bool:
-    "Whether `flag` is seen to be true: False where looking would wait for a device or break a compiled or vmapped function"
-    if flag.device.type != 'cpu' or torch.compiler.is_compiling(): return False
-    try: return bool(flag)
-    except RuntimeError: return False  # under vmap
-
-def _labels(
-    target: Tensor, # class indices, any shape
-    classes: int, # how many classes there are
-    ignore_index: int, # the label that counts nothing
-) -> tuple[Tensor, Tensor | None]: # indices that are safe to use, and what each counts: 1, 0 if ignored, nan if impossible (None: all 1)
-    "Sort out which labels count. Raises `IndexError` for an impossible one that can be seen."
-    y = target.clamp(0, classes - 1)
-    inside = y == target
-    if not 0 <= ignore_index < classes and _look(inside.all()): return y, None
-    kept = target != ignore_index
-    bad = kept & ~inside
-    if _look(bad.any()): raise IndexError(f"target must hold class indices from 0 to {classes - 1} (or ignore_index={ignore_index}), got {target[bad][0].item()}")
-    return y, torch.where(kept, torch.where(inside, 1., torch.nan), 0.)
-
 # %% ../nbs/04_losses.ipynb #0298d91c
-def _reduce(loss: Tensor, y: Tensor, share: Tensor | None, weight: Tensor | None, reduction: str) -> Tensor:
+def _as_batch(x: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor, Tensor | None]:
+    "Logits [N, C, ...], safe labels [N, ...] and what each counts; one item is a batch of one"
+    if x.dim() == 1: x, target = x[None], target.reshape(1)
+    return x, *class_labels(target, x.shape[1], ignore_index)
+
+def _reduce(loss: Tensor, labels: Tensor, share: Tensor | None, weight: Tensor | None, reduction: str) -> Tensor:
     "Leave out what is ignored, then the mean (over the weights of what is left), the sum, or each item"
     if share is not None: loss = torch.where(share == 0, 0, loss*share)
     if reduction == 'none': return loss
     if reduction == 'sum': return loss.sum()
-    counts = share if weight is None else weight[y] if share is None else weight[y]*share
+    counts = None if weight is None else weight.to(loss.dtype)[labels]
+    if share is not None: counts = share if counts is None else counts*share
     return loss.mean() if counts is None else loss.sum()/counts.sum()
 
-# %% ../nbs/04_losses.ipynb #be31fb82
-def _check_reduction(reduction: str, allowed: tuple[str, ...] = ('mean', 'sum', 'none')) -> None:
-    if reduction not in allowed: raise ValueError(f"reduction must be one of {', '.join(map(repr, allowed))}, got {reduction!r}")
-
-def _check_classes(name: str, x: Tensor, weight: Tensor | None) -> int:
-    "How many classes there are"
-    _check_float(name, x)
-    if x.dim() == 0: raise ValueError(f"{name} must have a dimension of classes: [C], [N, C] or [N, C, d1, ...], got a single number")
-    classes = x.shape[min(x.dim() - 1, 1)]
-    if classes == 0: raise ValueError(f"{name} must have at least one class, got shape {tuple(x.shape)}")
-    if weight is not None and weight.shape != (classes,):
-        raise ValueError(f"weight must hold one number for each of the {classes} classes, got shape {tuple(weight.shape)}")
-    return classes
-
-def _check_indices(name: str, x: Tensor, target: Tensor, weight: Tensor | None, or_else: str = '') -> None:
-    want = () if x.dim() == 1 else (x.shape[0], *x.shape[2:])
-    if target.shape != want:
-        raise ValueError(f"target must have shape {tuple(want)} for class indices{or_else}, as {name} has shape {tuple(x.shape)}, got {tuple(target.shape)}")
-    if target.dtype not in (torch.int64, torch.uint8):
-        raise TypeError(f"target of shape {tuple(want)} holds class indices and must be int64, got {target.dtype}: convert it with target.long()")
-    if weight is not None and weight.dtype != x.dtype:
-        raise TypeError(f"weight must have the dtype of {name}, {x.dtype}, got {weight.dtype}: convert it with weight.to({name}.dtype)")
-
-def _autocast(*tensors: Tensor | None) -> list[Tensor | None]:
-    "Under autocast half-size floats become float32, as in PyTorch's own losses"
-    if not torch.is_autocast_enabled(tensors[0].device.type): return list(tensors)
-    return [t if t is None else t.to(_wide(t.dtype)) for t in tensors]
-
 # %% ../nbs/04_losses.ipynb #87d95f82
+@like_torch
 def nll_loss(
     log_probs: Tensor, # log-probabilities [C], [N, C] or [N, C, d1, ...]
     target: Tensor, # class indices 0 to C - 1: [], [N] or [N, d1, ...], int64
@@ -126,64 +86,72 @@ def nll_loss(
     ignore_index: int = -100, # items with this label count nothing
     reduction: str = 'mean', # 'mean' (over the weights of what counts), 'sum', 'none'
 ) -> Tensor: # a number, or for 'none' the shape of `target`
-    "Negative log-likelihood of the right classes. Raises `ValueError` (shapes, reduction), `TypeError` (dtypes), `IndexError` (labels)."
-    _check_reduction(reduction)
-    _check_float('log_probs', log_probs)
-    log_probs, weight = _autocast(log_probs, weight)
-    classes = _check_classes('log_probs', log_probs, weight)
-    _check_indices('log_probs', log_probs, target, weight)
-    single = log_probs.dim() == 1
-    if single: log_probs, target = log_probs[None], target[None]
-    y, share = _labels(target.long(), classes, ignore_index)
-    loss = -_pick(log_probs, y).to(_wide(log_probs.dtype))
-    if weight is not None: loss, weight = loss*weight[y], weight.to(loss.dtype)
-    loss = _reduce(loss, y, share, weight, reduction).to(log_probs.dtype)
-    return loss.squeeze(0) if single and reduction == 'none' else loss
+    "Negative log-likelihood of the right classes. Raises as `cross_entropy` does."
+    log_probs, weight = autocast_float(log_probs), autocast_float(weight)
+    check_loss('log_probs', log_probs, target, weight, ignore_index=ignore_index, reduction=reduction,
+               probabilities=False)
+    x, labels, share = _as_batch(log_probs, target, ignore_index)
+    loss = -_pick(x, labels).to(sum_dtype(x.dtype))
+    if weight is not None: loss = loss*weight[labels]
+    loss = _reduce(loss, labels, share, weight, reduction).to(x.dtype)
+    return loss.squeeze(0) if log_probs.dim() == 1 and reduction == 'none' else loss
 
 # %% ../nbs/04_losses.ipynb #e8360ff8
-def _surprise(
-    x: Tensor, # logits [N, C, d1, ...]
-    y: Tensor, # class indices [N, d1, ...]
-) -> Tensor: # [N, d1, ...], float32 for the half-size types
-    "-log softmax(x) at class y, with one temporary array as large as `x`"
-    top = x.detach().amax(1, keepdim=True)
-    picked = _pick(x, y)  # before exp: its gradient is then added after the exps are freed
-    total = (x - top).exp_().sum(1, dtype=torch.float32 if x.dtype == torch.float16 else None)  # may exceed float16's 65504
-    wide = _wide(x.dtype)
-    return top.squeeze(1).to(wide) - picked.to(wide) + total.to(wide).log()
+def _mean_surprise(z: Tensor, log_total: Tensor, weight: Tensor | None) -> Tensor:
+    "The mean over the classes of -log softmax, weighted, from logits `z` [N, C, ...] and the log of their summed exps"
+    if weight is None: return log_total - z.mean(1, dtype=log_total.dtype)
+    column = weight.view(-1, *[1]*(z.dim() - 2))
+    return log_total*weight.mean() - (z*column).mean(1, dtype=log_total.dtype)
+
+def _surprise(x: Tensor, labels: Tensor, weight: Tensor | None = None, smoothing: float = 0.) -> Tensor:
+    "-log softmax(x) at each label times its class's weight, [N, ...] from [N, C, ...], float32 for the half-size types"
+    wide, top = sum_dtype(x.dtype), x.detach().amax(1, keepdim=True)
+    picked, z = _pick(x, labels), x - top  # picked before exp: its gradient is then added after the exps are freed
+    exps = z.exp() if smoothing else z.exp_()  # the one array as large as `x` that autograd keeps
+    log_total = exps.sum(1, dtype=torch.float32 if x.dtype == torch.float16 else None).to(wide).log()  # may pass 65504
+    loss = top.squeeze(1).to(wide) - picked.to(wide) + log_total
+    if weight is not None: loss = loss*weight[labels]
+    return (1 - smoothing)*loss + smoothing*_mean_surprise(z, log_total, weight) if smoothing else loss
 
 # %% ../nbs/04_losses.ipynb #147d24d8
 def _x_log_x(p: Tensor) -> Tensor:
     "p log p, with 0 log 0 = 0 (and gradient 0 there)"
     return p*torch.where(p == 0, 1, p).log()
 
+@like_torch
 def entropy(
     p: Tensor, # probabilities
     dim: int = -1, # the dimension of the classes
 ) -> Tensor: # nats, from 0 to log C; the shape of `p` without `dim`
     "The entropy H(p) = -sum p log p (Shannon 1948). Raises `TypeError` for integers."
-    _check_float('p', p)
+    check_float('p', p)
     return -_x_log_x(p).sum(dim)
 
 # %% ../nbs/04_losses.ipynb #431b3562
+@like_torch
 def kl_div(
     input: Tensor, # log-probabilities of the prediction q, any shape
     target: Tensor, # probabilities p (log-probabilities with `log_target`), a shape that broadcasts with `input`
     reduction: str = 'mean', # 'mean' (over every element), 'batchmean' (the sum over `input.shape[0]`), 'sum', 'none'
     log_target: bool = False, # whether `target` holds log-probabilities
 ) -> Tensor: # a number, or for 'none' one per element
-    "Kullback-Leibler divergence KL(p || q) (Kullback and Leibler 1951). Raises `ValueError` (shapes, reduction), `TypeError` (dtypes)."
-    _check_reduction(reduction, ('mean', 'batchmean', 'sum', 'none'))
-    _check_float('input', input); _check_float('target', target)
+    "KL(p || q) (Kullback and Leibler 1951). Raises `ValueError` (shapes, reduction), `TypeError` (dtypes)."
+    check_choice('reduction', reduction, ('mean', 'batchmean', 'sum', 'none'))
+    check_float('input', input)
+    check_float('target', target)
     if any(a != b and 1 not in (a, b) for a, b in zip(reversed(input.shape), reversed(target.shape))):
-        raise ValueError(f"target must have the shape of input, {tuple(input.shape)}, or one that broadcasts with it, got {tuple(target.shape)}")
-    input, target = _autocast(input, target)
+        raise ValueError(f"target must have the shape of input, {tuple(input.shape)}, or one that broadcasts with it, "
+                         f"got {tuple(target.shape)}")
+    input, target = autocast_float(input), autocast_float(target)
     loss = target.exp()*(target - input) if log_target else _x_log_x(target) - target*input
     if reduction == 'none': return loss
-    return loss.mean() if reduction == 'mean' else loss.sum()/(input.shape[0] if reduction == 'batchmean' and input.dim() else 1)
+    if reduction == 'mean': return loss.mean()
+    return loss.sum()/(input.shape[0] if reduction == 'batchmean' and input.dim() else 1)
 
 # %% ../nbs/04_losses.ipynb #7b2a9467
-def _soft_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float) -> Tensor:
+def _soft_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float,
+) -> Tensor:
     "`cross_entropy` for class probabilities"
     dim = min(input.dim() - 1, 1)
     if label_smoothing: target = target*(1 - label_smoothing) + label_smoothing/input.shape[dim]
@@ -193,51 +161,41 @@ def _soft_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None, re
     return loss if reduction == 'none' else loss.mean() if reduction == 'mean' else loss.sum()
 
 # %% ../nbs/04_losses.ipynb #ee26539a
+@like_torch
 def cross_entropy(
     input: Tensor, # logits [C], [N, C] or [N, C, d1, ...]
     target: Tensor, # class indices [], [N] or [N, d1, ...], int64; or class probabilities in the shape of `input`
     weight: Tensor | None = None, # [C], what an item of each class counts
     ignore_index: int = -100, # items with this label count nothing (class indices only)
     reduction: str = 'mean', # 'mean' (for class indices over the weights of what counts), 'sum', 'none'
-    label_smoothing: float = 0.0, # 0 to 1, the share of the target spread evenly over all classes
+    label_smoothing: float = 0.0, # 0 to 1, the share of the target spread evenly (Szegedy et al. 2016, section 7)
 ) -> Tensor: # nats: a number, or for 'none' one per item
-    "Cross-entropy of softmax(input) (smoothing: Szegedy et al. 2016, section 7). Raises `ValueError` (shapes, options), `TypeError` (dtypes), `IndexError` (labels)."
-    _check_reduction(reduction)
-    if not 0 <= label_smoothing <= 1: raise ValueError(f"label_smoothing must be from 0 to 1, got {label_smoothing}")
-    _check_float('input', input)
-    input, weight = _autocast(input, weight)
-    classes = _check_classes('input', input, weight)
-    if target.shape == input.shape:
-        if not target.is_floating_point():
-            raise TypeError(f"target has the shape of input, {tuple(input.shape)}, so it holds class probabilities and must be floating point, got {target.dtype}: convert it with target.float()")
-        if ignore_index >= 0: raise ValueError(f"ignore_index works with class indices only, got {ignore_index} with class probabilities: set their rows to 0 instead")
-        return _soft_cross_entropy(input, _autocast(target)[0], weight, reduction, label_smoothing)
-    _check_indices('input', input, target, weight, f' or {tuple(input.shape)} for class probabilities')
-    x, y = (input[None], target[None]) if input.dim() == 1 else (input, target)
-    y, share = _labels(y.long(), classes, ignore_index)
-    loss = _surprise(x, y)
-    if weight is not None: loss, weight = loss*weight[y], weight.to(loss.dtype)
-    if label_smoothing:
-        log_q = log_softmax(x.to(loss.dtype), 1)
-        if weight is not None: log_q = log_q*weight.view(-1, *[1]*(x.dim() - 2))
-        loss = (1 - label_smoothing)*loss - label_smoothing*log_q.mean(1)
-    loss = _reduce(loss, y, share, weight, reduction).to(input.dtype)
+    "Cross-entropy of softmax(input). Raises `ValueError` (shapes, options), `TypeError` (dtypes), `IndexError`."
+    input, weight = autocast_float(input), autocast_float(weight)
+    if not check_loss('input', input, target, weight, ignore_index=ignore_index, reduction=reduction,
+                      label_smoothing=label_smoothing):
+        return _soft_cross_entropy(input, autocast_float(target), weight, reduction, label_smoothing)
+    x, labels, share = _as_batch(input, target, ignore_index)
+    loss = _surprise(x, labels, weight, label_smoothing)
+    loss = _reduce(loss, labels, share, weight, reduction).to(x.dtype)
     return loss.squeeze(0) if input.dim() == 1 and reduction == 'none' else loss
 
 # %% ../nbs/04_losses.ipynb #e5b6d09f
 class CrossEntropyLoss(nn.Module):
     "`cross_entropy` with its settings remembered"
-    def __init__(self,
+    def __init__(
+        self,
         weight: Tensor | None = None, # [C], what an item of each class counts; moves with the module
         ignore_index: int = -100, # items with this label count nothing
         reduction: str = 'mean', # 'mean', 'sum', 'none'
         label_smoothing: float = 0.0, # 0 to 1
-    ):
+    ) -> None:
         super().__init__()
         self.register_buffer('weight', weight)
         self.ignore_index, self.reduction, self.label_smoothing = ignore_index, reduction, label_smoothing
 
-    def forward(self,
+    def forward(
+        self,
         input: Tensor, # logits [C], [N, C] or [N, C, d1, ...]
         target: Tensor, # class indices, or class probabilities in the shape of `input`
     ) -> Tensor: # a number, or for 'none' one per item
@@ -245,6 +203,14 @@ class CrossEntropyLoss(nn.Module):
         return cross_entropy(input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing)
 
 # %% ../nbs/04_losses.ipynb #114d0361
+def _check_broadcasts(name: str, weight: Tensor | None, shape: torch.Size) -> None:
+    "Raise unless `weight` is None or broadcasts to `shape`, the shape of the input"
+    if weight is None: return
+    check_tensor(name, weight)
+    if weight.dim() > len(shape) or any(a not in (1, b) for a, b in zip(reversed(weight.shape), reversed(shape))):
+        raise ValueError(f"{name} must broadcast to the shape of input, {tuple(shape)}, got {tuple(weight.shape)}")
+
+@like_torch
 def binary_cross_entropy_with_logits(
     input: Tensor, # logits, any shape
     target: Tensor, # 0 to 1, floating point, in the shape of `input`
@@ -252,36 +218,37 @@ def binary_cross_entropy_with_logits(
     reduction: str = 'mean', # 'mean' (over every element), 'sum', 'none'
     pos_weight: Tensor | None = None, # what a positive counts, such as [C]; broadcasts with `input`
 ) -> Tensor: # a number, or for 'none' the shape of `input`
-    "Cross-entropy of sigmoid(input), one yes-or-no question per element. Raises `ValueError` (shapes, reduction), `TypeError` (dtypes)."
-    _check_reduction(reduction)
-    _check_float('input', input); _check_float('target', target)
-    if target.shape != input.shape: raise ValueError(f"target must have the shape of input, {tuple(input.shape)}, got {tuple(target.shape)}")
-    for name, w in ('weight', weight), ('pos_weight', pos_weight):
-        if w is not None and (w.dim() > input.dim() or any(a != b and a != 1 for a, b in zip(reversed(w.shape), reversed(input.shape)))):
-            raise ValueError(f"{name} must broadcast to the shape of input, {tuple(input.shape)}, got {tuple(w.shape)}")
-    input, target, weight, pos_weight = _autocast(input, target, weight, pos_weight)
-    dtype = functools.reduce(torch.promote_types, [t.dtype for t in (input, target, weight, pos_weight) if t is not None])
-    x, below = input.to(_wide(input.dtype)), input < 0
+    "Cross-entropy of sigmoid(input), a question per element. Raises `ValueError` (shapes), `TypeError` (dtypes)."
+    check_choice('reduction', reduction, REDUCTIONS)
+    check_float('input', input)
+    check_like('target', target, 'input', input)
+    for name, w in ('weight', weight), ('pos_weight', pos_weight): _check_broadcasts(name, w, input.shape)
+    input, target, weight, pos_weight = map(autocast_float, (input, target, weight, pos_weight))
+    dtypes = [t.dtype for t in (input, target, weight, pos_weight) if t is not None]
+    x, below = input.to(sum_dtype(input.dtype)), input < 0
     softplus = torch.where(below, -x, 0) + torch.where(below, x, -x).exp().log1p()  # log(1 + exp(-x))
     if pos_weight is not None: softplus = softplus*(1 + (pos_weight - 1)*target)
     loss = (1 - target)*x + softplus
     if weight is not None: loss = loss*weight
-    loss = loss.to(dtype)
+    loss = loss.to(functools.reduce(torch.promote_types, dtypes))
     return loss if reduction == 'none' else loss.mean() if reduction == 'mean' else loss.sum()
 
 # %% ../nbs/04_losses.ipynb #923aafca
 class BCEWithLogitsLoss(nn.Module):
     "`binary_cross_entropy_with_logits` with its settings remembered"
-    def __init__(self,
+    def __init__(
+        self,
         weight: Tensor | None = None, # what each element counts; moves with the module
         reduction: str = 'mean', # 'mean', 'sum', 'none'
         pos_weight: Tensor | None = None, # what a positive counts, such as [C]; moves with the module
-    ):
+    ) -> None:
         super().__init__()
-        self.register_buffer('weight', weight); self.register_buffer('pos_weight', pos_weight)
+        self.register_buffer('weight', weight)
+        self.register_buffer('pos_weight', pos_weight)
         self.reduction = reduction
 
-    def forward(self,
+    def forward(
+        self,
         input: Tensor, # logits, any shape
         target: Tensor, # 0 to 1, floating point, in the shape of `input`
     ) -> Tensor: # a number, or for 'none' the shape of `input`

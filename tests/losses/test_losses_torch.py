@@ -32,8 +32,7 @@ OPS = {  # OpInfo's name: ours, theirs
 }
 MODULES = (nn.CrossEntropyLoss, nn.NLLLoss, nn.KLDivLoss, nn.LogSoftmax, nn.Softmax, nn.BCEWithLogitsLoss)
 DTYPES = (torch.float64, torch.float32)
-ADAPTED = {'dtype': 'torch.softmax(x, dim, dtype) converts x first; ours is called with x.to(dtype)',
-           'dim': 'nn.Softmax() without dim guesses one; ours is called with the dim it guesses'}
+ADAPTED = {'dim': 'nn.Softmax() without dim guesses one; ours is called with the dim it guesses'}
 LEFT_OUT = []  # (case, reason)
 NOT_FINITE = []  # samples to which torch itself answers nan or inf: compared with it, but not by finite differences
 
@@ -42,12 +41,9 @@ def adapt_op(ours, theirs, args, kwargs):
     "The two calls for one OpInfo sample, as functions of the input and the target"
     tensor_args = [a for a in args if isinstance(a, torch.Tensor)]
     plain = [a for a in args if not isinstance(a, torch.Tensor)]
-    mine = dict(kwargs)
-    dtype = mine.pop('dtype', None)
-    unknown = set(mine) - set(inspect.signature(ours).parameters)
+    unknown = set(kwargs) - set(inspect.signature(ours).parameters)
     if unknown: return None, f'no argument {sorted(unknown)}'
-    mend = (lambda x: x.to(dtype)) if dtype else (lambda x: x)
-    return (tensor_args, lambda x, *t: ours(mend(x), *t, *plain, **mine), lambda x, *t: theirs(x, *t, *plain, **kwargs)), None
+    return (tensor_args, lambda x, *t: ours(x, *t, *plain, **kwargs), lambda x, *t: theirs(x, *t, *plain, **kwargs)), None
 
 
 def adapt_module(cls, args, kwargs):
