@@ -1,1 +1,1 @@
-"What the exercises are held against, one module for each chapter; `course_lib.exercises` loads them by name"
+"What the exercises are held against, one module for each chapter; `course_lib.exercises.check` loads them all"

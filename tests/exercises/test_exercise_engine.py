@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib import exercises
 from course_lib.core import cache_dir
-from course_lib.exercises import Answer, Quiz, Wrong, check, progress, quiz, same
+from course_lib.exercises import Answer, Mistake, Quiz, Wrong, check, exercise, judge, limited, memory, mistake, progress, questions, quiz, same
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +22,7 @@ def doubling(monkeypatch):
     def doubling(answer):
         x = torch.arange(6.).view(2, 3)
         same(answer(x), 2*x, mistakes={"these are squares": x*x})
-    monkeypatch.setitem(exercises._CHECKS, "doubling", doubling)
+    monkeypatch.setitem(judge._CHECKS, "doubling", doubling)
 
 
 COURSE = {"04_losses": {"title": "Losses", "exercises": [{"name": "doubling", "title": "Double", "level": "easy", "minutes": 5},
@@ -93,14 +92,116 @@ def test_raises_wants_the_error_and_its_words():
     with pytest.raises(Wrong, match="it raises ValueError"): Answer(half).raises(TypeError, 3)
 
 
-def test_an_endless_loop_that_swallows_exceptions_is_stopped(doubling):
-    def stubborn(x):
+def never_ends(x):
+    while True: pass
+
+
+def swallows_exceptions(x):
+    while True:
+        try: sum(range(1000))
+        except Exception: pass
+
+
+@pytest.mark.parametrize("fn", [never_ends, swallows_exceptions])
+def test_an_endless_loop_is_stopped(doubling, fn):
+    before = threading.active_count()
+    result = check("doubling", fn, seconds=0.3)
+    assert not result and "did not finish within 0.3 seconds" in result.message and threading.active_count() == before
+
+
+def test_a_loop_that_swallows_all_is_reported_and_does_not_hold_up_others(doubling):
+    let_go = threading.Event()
+    def swallows_everything(x):
+        while not let_go.is_set():
+            try: sum(range(1000))
+            except: pass  # noqa: E722
+    def waits_for_it(x):
+        end = time.thread_time() + 0.1
+        while time.thread_time() < end: pass
+        return x + x
+    try:
+        assert "did not finish within 0.1 seconds" in check("doubling", swallows_everything, seconds=0.1).message
+        assert check("doubling", waits_for_it, seconds=0.2)
+    finally: let_go.set()
+
+
+def test_one_long_call_of_c_code_is_reported(doubling):
+    assert "did not finish within 0.1 seconds" in check("doubling", lambda x: sum(range(10**8)), seconds=0.1).message
+
+
+def test_waiting_is_no_computing_and_ends_as_well(doubling):
+    def waits(x):
         while True:
-            try: time.sleep(0.01)
+            try: time.sleep(0.005)
             except Exception: pass
     before = threading.active_count()
-    result = check("doubling", stubborn, seconds=0.3)
-    assert not result and "did not finish within 0.3 seconds" in result.message and threading.active_count() == before
+    assert "what does it wait for" in check("doubling", waits, seconds=0.1).message and threading.active_count() == before
+
+
+def test_time_that_only_passes_does_not_count(doubling):
+    "So it goes on a machine that is busy with other things"
+    def starved(x):
+        time.sleep(0.5)
+        return x + x
+    assert check("doubling", starved, seconds=0.3)
+
+
+@pytest.fixture
+def slow_module(tmp_path, monkeypatch):
+    "The name of a module that computes for half a second while it is loaded"
+    text = "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass\nwhole = True\n"
+    (tmp_path/"slow_module.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "slow_module"
+    sys.modules.pop("slow_module", None)
+
+
+def test_loading_a_module_does_not_count_and_is_not_broken_off(doubling, slow_module):
+    def loads(x):
+        __import__(slow_module)
+        return x + x
+    assert check("doubling", loads, seconds=0.2) and sys.modules[slow_module].whole
+
+
+def test_a_loop_after_loading_is_stopped_and_the_module_is_whole(doubling, slow_module):
+    def loads_and_loops(x):
+        __import__(slow_module)
+        while True: pass
+    assert "did not finish" in check("doubling", loads_and_loops, seconds=0.2).message and sys.modules[slow_module].whole
+
+
+def test_what_runs_within_the_limit_is_handed_on():
+    def breaks(): raise KeyError("a")
+    assert limited(lambda: 3, 1) == 3
+    with pytest.raises(KeyError, match="a"): limited(breaks, 1)
+
+
+def test_a_declared_mistake_is_told_on_the_same_inputs():
+    def drawn(x, gen): return x + torch.rand(1, generator=gen)
+    def wants(answer, **facts):
+        x, gen = torch.ones(2), torch.Generator().manual_seed(3)
+        same(answer(x, gen), 2*x, mistakes=answer.mistakes(**facts))
+    declared = [Mistake("needs {n}", drawn), Mistake("fails", lambda x: x), Mistake("a draw is added", drawn)]
+    with pytest.raises(Wrong, match="^a draw is added$"): wants(Answer(drawn, declared=declared))
+    with pytest.raises(Wrong, match="^needs 3$"): wants(Answer(drawn, declared=declared), n=3)
+    with pytest.raises(Wrong, match="right shape and wrong values"): wants(Answer(lambda x, gen: 5*x, declared=declared))
+
+
+def test_a_mistake_is_run_as_the_check_runs_an_answer():
+    answer = Answer(lambda x: x, declared=[Mistake("three times as much", lambda x: 3*x)])
+    def total(fn): return fn(1) + fn(2)
+    with pytest.raises(Wrong, match="three times"): same(9, 6, mistakes=answer.mistakes(total))
+
+
+def test_a_mistake_is_declared_beside_its_check():
+    def lion(answer): same(answer(2), 4, mistakes=answer.mistakes())
+    exercise(lion)
+    try:
+        thrice = mistake(lion, "three times is too much")(lambda x: 3*x)
+        assert check("lion", lambda x: 2*x) and check("lion", thrice).message == "Three times is too much."
+    finally:
+        judge._CHECKS.pop("lion")
+        judge._MISTAKES.pop("lion")
 
 
 def test_random_states_stay_after_pass_failure_and_time_out(doubling):
@@ -116,8 +217,11 @@ def test_messages_are_shown_as_text_not_as_html(doubling):
 
 
 def test_progress_counts_passes_tries_and_minutes(doubling, monkeypatch):
-    monkeypatch.setattr(exercises, "_course", lambda: COURSE)
+    monkeypatch.setattr(memory, "course", lambda: COURSE)
     def row(): return progress().loc["04_losses", ["passed", "tried", "minutes_left"]].tolist()
+    assert row() == [0, 0, 35]
+    def empty(x): raise NotImplementedError
+    check("doubling", empty)
     assert row() == [0, 0, 35]
     check("doubling", lambda x: x)
     assert row() == [0, 1, 35]
@@ -150,7 +254,7 @@ def test_a_missed_question_returns_in_the_round_and_in_the_next():
 
 
 def test_quiz_without_widgets_is_text(monkeypatch, capsys):
-    monkeypatch.setattr(exercises, "_course", lambda: COURSE)
+    monkeypatch.setattr(questions, "course", lambda: COURSE)
     monkeypatch.setattr(sys, "stdin", None)
     assert quiz("04_losses") is None
     text = capsys.readouterr().out
@@ -166,19 +270,19 @@ def test_memory_is_put_aside_when_it_cannot_be_read(doubling):
 
 def test_two_exercises_of_one_name_are_refused():
     def zebra(answer): pass
-    exercises.exercise(zebra)
+    exercise(zebra)
     def make():
         def zebra(answer): pass
         zebra.__module__ = "elsewhere"
         return zebra
     try:
-        with pytest.raises(ValueError, match="two exercises are called 'zebra'"): exercises.exercise(make())
-    finally: exercises._CHECKS.pop("zebra")
+        with pytest.raises(ValueError, match="two exercises are called 'zebra'"): exercise(make())
+    finally: judge._CHECKS.pop("zebra")
 
 
 def test_progress_leaves_the_style_of_other_figures_alone(monkeypatch):
     import matplotlib
-    monkeypatch.setattr(exercises, "_course", lambda: COURSE)
+    monkeypatch.setattr(memory, "course", lambda: COURSE)
     before = dict(matplotlib.rcParams)
     progress()
     assert dict(matplotlib.rcParams) == before
