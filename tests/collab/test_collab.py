@@ -10,6 +10,8 @@ from torch import nn
 
 from course_lib.collab import (ALS, EASE, BayesianMF, CollabNN, DotProduct, DotProductBias, Embedding, ImplicitALS, Ratings, TimeResiduals,
                                emb_sz_rule, evaluate, fit, rmse)
+from course_lib.collab.bayes import _Draws
+from course_lib.collab.normal import blocks, padded
 
 
 def planted(n_users=120, n_items=80, share=0.5, k=3, noise=0.5, seed=0):
@@ -39,8 +41,7 @@ def halves(ratings): return ratings.split(seed=3)
 def models(train):
     "One small fitted model of each kind"
     torch.manual_seed(0)
-    sizes = train.n_users, train.n_items
-    return [DotProduct(*sizes, 4).fit(train, epochs=2), DotProductBias(*sizes, 4, (-3, 10)).fit(train, epochs=3), CollabNN(*sizes, (8,)).fit(train, epochs=2),
+    return [DotProduct(4).fit(train, epochs=2), DotProductBias(4, (-3, 10)).fit(train, epochs=3), CollabNN((8,)).fit(train, epochs=2),
             ALS(4).fit(train), BayesianMF(4, samples=12, burn=4).fit(train), TimeResiduals(BayesianMF(4, samples=8, burn=4)).fit(train), EASE(20).fit(train), ImplicitALS(4).fit(train)]
 
 
@@ -192,7 +193,7 @@ def test_scratch_embedding_is_torchs():
     assert ours(rows).equal(theirs(rows)) and torch.allclose(ours.weight.grad, theirs.weight.grad)
 
 
-@pytest.mark.parametrize("make", [lambda: DotProduct(5, 6, 3), lambda: DotProduct(5, 6, 3, (0, 5)), lambda: DotProductBias(5, 6, 3, (0, 5.5)), lambda: DotProductBias(5, 6, 3), lambda: CollabNN(5, 6, (4,), (0, 5))])
+@pytest.mark.parametrize("make", [lambda: DotProduct(3).build(5, 6), lambda: DotProduct(3, (0, 5)).build(5, 6), lambda: DotProductBias(3, (0, 5.5)).build(5, 6), lambda: DotProductBias(3).build(5, 6), lambda: CollabNN((4,), (0, 5)).build(5, 6)])
 def test_forward_against_formula_and_gradcheck(make):
     torch.manual_seed(1)
     m = make().double()
@@ -206,15 +207,15 @@ def test_forward_against_formula_and_gradcheck(make):
     assert torch.allclose(m(x), want, atol=1e-12)
     names, params = zip(*m.named_parameters())
     assert torch.autograd.gradcheck(lambda *p: torch.func.functional_call(m, dict(zip(names, p)), (x[:7],)), tuple(p.detach().requires_grad_() for p in params))
-    assert torch.allclose(m._scores(torch.arange(5)).reshape(-1), m(x), atol=1e-6)
+    assert torch.allclose(m.scores(torch.arange(5)).reshape(-1), m(x), atol=1e-6)
 
 
 def test_training_step_is_adamw(ratings):
     "`fit` against torch's AdamW with the same batches, schedule and decay"
     torch.manual_seed(0)
-    a = DotProductBias(ratings.n_users, ratings.n_items, 3, (-5, 12))
+    a = DotProductBias(3, (-5, 12)).build(ratings.n_users, ratings.n_items)
     torch.manual_seed(0)
-    b = DotProductBias(ratings.n_users, ratings.n_items, 3, (-5, 12))
+    b = DotProductBias(3, (-5, 12)).build(ratings.n_users, ratings.n_items)
     fit(a, ratings.loaders(256, device="cpu", seed=9), 2, 0.02, 0.5, progress=False)
     b.start(ratings.rating.mean().item())
     groups = [{"params": [p], "weight_decay": 0. if n == "mean" else 0.1 if "bias" in n else 0.5} for n, p in b.named_parameters()]
@@ -232,8 +233,8 @@ def test_training_step_is_adamw(ratings):
 def test_fit_learns_stops_early_and_goes_back(halves, capsys):
     train, test = halves
     torch.manual_seed(0)
-    m = DotProductBias(train.n_users, train.n_items, 8, (-5, 12))
-    history = fit(m, train.loaders(64, test), 12, wd=0.05, patience=1)
+    m = DotProductBias(8, (-5, 12))
+    history = fit(m, train.loaders(64, test), 12, weight_decay=0.05, patience=1)
     losses = [h.valid_loss for h in history]
     assert capsys.readouterr().out.count("valid") == len(history) and losses[0] > min(losses)
     assert abs(rmse(m.predict(test), test.rating)**2 - min(losses)) < 1e-4
@@ -243,13 +244,13 @@ def test_fit_learns_stops_early_and_goes_back(halves, capsys):
 
 def test_fit_refuses(ratings):
     n, m = ratings.n_users, ratings.n_items
-    with pytest.raises(ValueError, match="y_range"): DotProductBias(n, m, 2, (0, 1)).fit(ratings)
-    with pytest.raises(ValueError, match="made for 3 users"): DotProductBias(3, m, 2).fit(ratings)
-    with pytest.raises(ValueError, match="patience"): DotProduct(n, m, 2).fit(ratings, patience=1)
-    with pytest.raises(ValueError, match="epochs"): DotProduct(n, m, 2).fit(ratings, epochs=0)
-    with pytest.raises(ValueError, match="not finite|lower lr"): DotProduct(n, m, 2).fit(ratings, lr=1e30, epochs=2)
-    with pytest.raises(ValueError, match="low < high"): DotProduct(n, m, 2, (5, 1))
-    with pytest.raises(ValueError, match="at least one user"): CollabNN(0, m)
+    with pytest.raises(ValueError, match="y_range"): DotProductBias(2, (0, 1)).fit(ratings)
+    with pytest.raises(ValueError, match="made for 3 users"): DotProductBias(2).build(3, m).fit(ratings)
+    with pytest.raises(ValueError, match="patience"): DotProduct(2).fit(ratings, patience=1)
+    with pytest.raises(ValueError, match="epochs"): DotProduct(2).fit(ratings, epochs=0)
+    with pytest.raises(ValueError, match="not finite|lower lr"): DotProduct(2).fit(ratings, lr=1e30, epochs=2)
+    with pytest.raises(ValueError, match="low < high"): DotProduct(2, (5, 1))
+    with pytest.raises(ValueError, match="at least one user"): CollabNN().build(0, m)
     with pytest.raises(RuntimeError, match="fit"): ALS().predict([(1, 2)])
 
 
@@ -262,7 +263,7 @@ def test_embedding_sizes_are_fastais():
 
 def test_als_steps_solve_their_equations(halves):
     train, _ = halves
-    m = ALS(4, ridge=7., bias_ridge=2., iters=3).fit(train)
+    m = ALS(4, regularization=7., bias_regularization=2., iters=3).fit(train)
     u = int(train.user[0])
     mine = train.user == u
     items = train.item[mine].long()
@@ -293,7 +294,7 @@ def test_fold_in_is_the_models_own_solution(fitted, name):
     for u in range(0, m.seen.n_users, 17):
         mine = m.seen.user == u
         new = m.fold_in([(m.seen.items[i], r) for i, r in zip(m.seen.item[mine].tolist(), m.seen.rating[mine].tolist())])
-        assert torch.allclose(new.scores, m._scores(torch.tensor([u]))[0], atol=2e-4)
+        assert torch.allclose(new.scores, m.scores(torch.tensor([u]))[0], atol=2e-4)
 
 
 @pytest.mark.parametrize("name", ["DotProductBias", "BayesianMF", "CollabNN"])
@@ -302,15 +303,15 @@ def test_fold_in_agrees_with_training(halves, fitted, name):
     for u in range(0, 30):
         mine = m.seen.user == u
         new = m.fold_in({m.seen.items[i]: r for i, r in zip(m.seen.item[mine].tolist(), m.seen.rating[mine].tolist())})
-        corr.append(np.corrcoef(new.scores, m._scores(torch.tensor([u]))[0])[0, 1])
+        corr.append(np.corrcoef(new.scores, m.scores(torch.tensor([u]))[0])[0, 1])
     assert np.mean(corr) > 0.85
 
 
 def test_fold_in_of_a_linear_net_is_ridge(halves):
     train, _ = halves
     torch.manual_seed(0)
-    m = DotProductBias(train.n_users, train.n_items, 3).fit(train, epochs=3)
-    U, V = m._all("user").double(), m._all("item").double()
+    m = DotProductBias(3).fit(train, epochs=3)
+    U, V = m.all_vectors("user").double(), m.all_vectors("item").double()
     mean, var = U.mean(0), U.var(0).clamp(min=1e-4)
     noise = (train.rating - m.predict(train)).double().var()
     items, r = torch.tensor([2, 5, 11]), torch.tensor([5., 1., 3.])
@@ -330,13 +331,13 @@ def test_ease_against_the_papers_formula(shape):
     P = torch.linalg.inv(X.T @ X + 3*torch.eye(shape[1]).double())
     B = -P/P.diagonal(); B.fill_diagonal_(0)
     kept = torch.tensor(list(m.seen.items))
-    assert torch.allclose(m._scores(torch.arange(shape[0])).double(), (X @ B)[:, kept], atol=1e-4)
+    assert torch.allclose(m.scores(torch.arange(shape[0])).double(), (X @ B)[:, kept], atol=1e-4)
     assert torch.allclose(m.predict([(u[0].item(), i[3].item())]).double(), (X @ B)[u[0], i[3]], atol=1e-4)
 
 
 def test_implicit_als_against_dense_weights(halves):
     train, _ = halves
-    m = ImplicitALS(4, weight=3., ridge=2., iters=2).fit(train)
+    m = ImplicitALS(4, alpha=3., regularization=2., iters=2).fit(train)
     R = torch.zeros(train.n_users, train.n_items).double(); R[train.user.long(), train.item.long()] = 1
     V, u = m.V.double(), 5
     C = torch.diag(1 + 3*R[u])
@@ -347,7 +348,7 @@ def test_liked_leaves_low_ratings_out(halves):
     train, _ = halves
     for m in (EASE(5., liked=4.).fit(train), ImplicitALS(4, liked=4.).fit(train)):
         high = type(m)(**(m.config | {"liked": None})).fit(train[train.rating >= 4])
-        assert torch.allclose(m._scores(torch.arange(5)), high._scores(torch.arange(5)), atol=1e-4)
+        assert torch.allclose(m.scores(torch.arange(5)), high.scores(torch.arange(5)), atol=1e-4)
     with pytest.raises(ValueError, match="liked"): EASE(liked=1e9).fit(train)
 
 
@@ -356,17 +357,15 @@ def test_liked_leaves_low_ratings_out(halves):
 def test_gibbs_step_draws_from_the_conditional():
     "With items, noise and prior held, the drawn rows have the mean and covariance of the ridge posterior"
     g = torch.Generator().manual_seed(0)
-    from course_lib.collab import _blocks, _pad
     n, K, ni = 4000, 3, 9
-    m = BayesianMF(K - 1, seed=1)
-    m._gen, m._rng = torch.Generator().manual_seed(1), np.random.default_rng(1)
+    draws = _Draws(1)
     V = torch.randn(ni, K, generator=g)
     user = torch.arange(n).repeat_interleave(4); item = torch.tensor([0, 3, 5, 8]).repeat(n)
     y = torch.tensor([1., -1., 0.5, 2.]).repeat(n)
-    A, other = torch.zeros(n, K), _pad(item)
+    A, other = torch.zeros(n, K), padded(item)
     prec = torch.tensor([[2., 0.3, 0], [0.3, 1., 0.1], [0, 0.1, 3.]])
-    m._wishart = lambda scale, free: prec
-    m._draw_side(A, V, _blocks(user, n, K), other, _pad(y) - V[other, 0], _pad(torch.full((4*n,), 1.7)), [])
+    draws.wishart = lambda scale, free: prec
+    draws.side(A, V, blocks(user, n, K), other, padded(y) - V[other, 0], padded(torch.full((4*n,), 1.7)), [])
     Z = V[[0, 3, 5, 8]].clone(); Z[:, 0] = 1
     S = torch.linalg.inv(prec + 1.7*Z.T @ Z)
     mean = S @ (1.7*Z.T @ (y[:4] - V[[0, 3, 5, 8], 0]))  # the prior mean is near 0: rows started at 0
@@ -374,9 +373,9 @@ def test_gibbs_step_draws_from_the_conditional():
 
 
 def test_wishart_draws_have_the_right_mean():
-    m = BayesianMF(2); m._gen, m._rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
+    draws = _Draws(0)
     scale = torch.tensor([[4., 1, 0], [1, 3, 0.5], [0, 0.5, 2]])
-    mean = sum(m._wishart(scale, 12) for _ in range(3000))/3000
+    mean = sum(draws.wishart(scale, 12) for _ in range(3000))/3000
     assert torch.allclose(mean, 12*torch.linalg.inv(scale), rtol=0.08, atol=0.1)
 
 
@@ -384,7 +383,7 @@ def test_planted_ratings_are_recovered():
     frame, truth = planted(600, 300, 0.9, 3, 0.6, seed=4)
     r = Ratings.from_df(frame)
     train, test = r.split(seed=0)
-    for m in (BayesianMF(6, samples=60, burn=20).fit(train), ALS(3, ridge=1.).fit(train)):
+    for m in (BayesianMF(6, samples=60, burn=20).fit(train), ALS(3, regularization=1.).fit(train)):
         mean, std = m.predict(test, return_std=True)
         assert rmse(mean, test.rating) < 1.03*truth["noise"]
         assert 0.85 < ((test.rating - mean).abs() < 1.645*std).float().mean() < 0.95
@@ -489,7 +488,7 @@ def test_unknown_ids_fall_back_and_say_so(fitted, halves):
         if name == "TimeResiduals": continue
         with pytest.warns(UserWarning, match="most rated"): assert [i for i, _ in m.recommend("nobody", 3)] == top, name
         with pytest.warns(UserWarning, match="1 of 2 pairs"): out = m.predict([("nobody", train.items[0]), (train.users[0], train.items[0])])
-        if m.predicts_ratings: assert abs(out[0] - (m._mean + m._item_bias[0])) < 1e-5
+        if m.predicts_ratings: assert abs(out[0] - (m.baseline.mean + m.baseline.item_bias[0])) < 1e-5
         with pytest.warns(UserWarning): assert m.predict([("nobody", "nothing")]).isfinite().all()
 
 
@@ -509,7 +508,7 @@ def test_explain_names_the_reason():
     keep = ~((r.item < 10) & (r.user == 0) & (r.item > 3))
     m = ALS(2).fit(r[keep])
     because = m.explain(0, 9, 3)["because"]
-    scores = m._scores(torch.tensor([0]))[0]
+    scores = m.scores(torch.tensor([0]))[0]
     assert because[0][2] != 0 and abs(because[0][2]) >= abs(because[1][2]) >= abs(because[2][2])
     without = dict(zip([m.seen.items[j] for j in m.seen.item[m.seen.user == 0].tolist()], m.seen.rating[m.seen.user == 0].tolist()))
     without.pop(because[0][0])
