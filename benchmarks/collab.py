@@ -30,7 +30,7 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import torch  # noqa: E402
 
-from course_lib.collab import (ALS, EASE, BayesianMF, CollabNN, DotProductBias, ImplicitALS, Ratings, Recommender,  # noqa: E402
+from course_lib.collab import (ALS, EASE, BayesianMF, CollabNN, DotProductBias, ImplicitALS, MostRated, Ratings,  # noqa: E402
                                TimeResiduals, evaluate, mae, rmse, top_k)
 from course_lib.core import timeit  # noqa: E402
 from course_lib.data import get  # noqa: E402
@@ -88,15 +88,15 @@ def accuracy(ratings, folds, args):
     rows = {}
     for k, (train, test) in enumerate(folds, 1):
         low, high = limits(train)
-        sizes, y_range = (train.n_users, train.n_items), (0., high + 0.5)
+        y_range = (0., high + 0.5)
         for name, make, kwargs in (
                 ("ALS", lambda: ALS(), {}),
                 ("BayesianMF, short (8 factors, 40 draws)", lambda: BayesianMF(8, samples=30, burn=10), {}),
                 ("BayesianMF without side information", lambda: BayesianMF(16, samples=150, burn=30, side=False), {}),
                 ("BayesianMF", lambda: BayesianMF(), {}),
-                ("DotProductBias, batch 64", lambda: DotProductBias(*sizes, 50, y_range), {"bs": 64}),
-                ("DotProductBias, batch 1024", lambda: DotProductBias(*sizes, 50, y_range), {"bs": 1024, "epochs": 6}),
-                ("CollabNN, batch 1024", lambda: CollabNN(*sizes, y_range=y_range), {"bs": 1024})):
+                ("DotProductBias, batch 64", lambda: DotProductBias(50, y_range), {"bs": 64}),
+                ("DotProductBias, batch 1024", lambda: DotProductBias(50, y_range), {"bs": 1024, "epochs": 6}),
+                ("CollabNN, batch 1024", lambda: CollabNN(y_range=y_range), {"bs": 1024})):
             if args.only not in name: continue
             torch.manual_seed(k)
             model = make()
@@ -161,13 +161,6 @@ def surprise(ratings, folds, args):
     return json.loads(done.stdout)
 
 
-class MostRated(Recommender):
-    "Everybody gets what is rated most"
-    predicts_ratings = False
-    def fit(self, train): self._remember(train)
-    def _scores(self, users): return self._count.float().expand(len(users), -1)
-
-
 def ranking(ratings, folds, args):
     train, test = ratings.split("leave_one_out")
     if is_latest_small(ratings):
@@ -175,7 +168,7 @@ def ranking(ratings, folds, args):
         test = test[~scored_a_choice(ratings, test)[1]]
     torch.manual_seed(0)
     rows = {}
-    for model, kwargs in ((MostRated(), {}), (DotProductBias(train.n_users, train.n_items, 50, (0., limits(train)[1] + 0.5)), {"bs": 1024}), (ALS(), {}), (EASE(), {}), (ImplicitALS(), {})):
+    for model, kwargs in ((MostRated(), {}), (DotProductBias(50, (0., limits(train)[1] + 0.5)), {"bs": 1024}), (ALS(), {}), (EASE(), {}), (ImplicitALS(), {})):
         seconds = fitted(model, train, **kwargs)
         sampled, full = evaluate(model, test, negatives=99), evaluate(model, test)
         rows[type(model).__name__] = [{"hit rate@10 of 99": sampled["hit_rate@10"], "ndcg@10 of 99": sampled["ndcg@10"], "hit rate@10, all items": full["hit_rate@10"],
@@ -189,7 +182,7 @@ def speed(ratings, folds, args):
     y_range = (0., limits(train)[1] + 0.5)
     rows = {}
     for bs in (64, 8192):
-        model = DotProductBias(train.n_users, train.n_items, 50, y_range)
+        model = DotProductBias(50, y_range)
         model.fit(train, bs=bs, epochs=3)
         rows[f"DotProductBias, batch {bs}"] = [{"seconds an epoch": float(np.median([h.seconds for h in model.history]))}]
     frame = pd.DataFrame({"user": train.user.numpy(), "item": train.item.numpy(), "rating": train.rating.numpy()})

@@ -74,7 +74,8 @@ class Ids(Sequence):
     ) -> np.ndarray: # int32, -1 where an id is unknown
         "The rows of many ids"
         own = self.values
-        if isinstance(values, np.ndarray) and isinstance(own, np.ndarray) and values.dtype == own.dtype != object:
+        arrays = isinstance(values, np.ndarray) and isinstance(own, np.ndarray)
+        if arrays and len(own) and values.dtype == own.dtype != object:  # type: ignore[union-attr]
             order = np.argsort(own, kind='stable')
             place = order[np.searchsorted(own, values, sorter=order).clip(max=len(own) - 1)]
             return np.where(own[place] == values, place, -1).astype(np.int32)

@@ -19,7 +19,7 @@ from torch.optim.adamw import adamw
 
 from .ratings import Loaders, RatingBatches
 from .recommender import Recommender
-from ..lr_finder import one_cycle
+from ..schedules import one_cycle
 
 # %% ../../nbs/lib/09_collab_train.ipynb #903ba7a4
 @dataclass
