@@ -78,6 +78,12 @@ def change_module(root, old, new):
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
+def change_file(root, path, old, new):
+    text = (root/path).read_text(encoding="utf-8")
+    assert old in text
+    (root/path).write_text(text.replace(old, new), encoding="utf-8")
+
+
 def break_source(root): edit(root, lambda cells: setattr(code(cells, "def default_device"), "source", "#| export\nx = 1"))
 
 
@@ -150,6 +156,8 @@ BREAKS = {
     "a parameter without a comment": ("documented", lambda r: change_module(r, "seed: int = 42, # 0 to 2**32 - 1", "seed: int = 42,"), "seed"),
     "a parameter without a type": ("documented", lambda r: change_module(r, "seed: int = 42, #", "seed=42, #"), "seed"),
     "a function without a docstring": ("documented", lambda r: change_module(r, '    "The fastest device', '    x = "The fastest device'), "default_device"),
+    "a new argument of a method that overrides another": (
+        "documented", lambda r: change_file(r, "course_lib/collab/popular.py", "users: Tensor, items: Tensor", "people: Tensor, items: Tensor"), "people"),
     "no return type": ("documented", lambda r: change_module(r, "def use_style() -> None:", "def use_style():"), "use_style"),
     "a figure without alt text": ("alt_text", lambda r: edit(r, lambda cells: figure(cells).metadata["course_lib"].pop("alt")), "without an 'alt'"),
     "a picture that lost its alt text": ("alt_text", lambda r: edit(r, lambda cells: figure(cells).outputs[-1].metadata.clear()), "does not carry"),

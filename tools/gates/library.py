@@ -63,15 +63,27 @@ def library_in_sync(root):
         return problems + [f"course_lib/{s.replace('.', '/')} comes from no notebook" for s in sorted(strays)]
 
 
-def _undocumented(node, lines, where):
-    "What is missing of a docstring, types and docments of the function or class `node`"
+def _inherited(cls, classes):
+    "{method: the names of its arguments} of the library's classes that `cls` is made from"
+    found = {}
+    names = [ast.unparse(b).rpartition(".")[2] for b in cls.bases]
+    for base in [classes[n] for n in names if n in classes and n != cls.name]:
+        own = {f.name: {a.arg for a in f.args.args} for f in base.body if isinstance(f, ast.FunctionDef)}
+        found = {**_inherited(base, classes), **own, **found}
+    return found
+
+
+def _undocumented(node, lines, where, classes, said=()):
+    """What is missing of a docstring, types and docments of the function or class `node`. A method that overrides
+    another of the library's need not say again what its arguments, `said`, are."""
     if not ast.get_docstring(node) and not getattr(node, "name", "").startswith("__"): yield f"{where}: no docstring"
     if isinstance(node, ast.ClassDef):
         for item in node.body:
             if isinstance(item, ast.AnnAssign) and "#" not in lines[item.lineno - 1]:
                 yield f"{where}.{ast.unparse(item.target)}: no comment that says what it holds"
             if isinstance(item, ast.FunctionDef) and (item.name == "__init__" or not item.name.startswith("_")):
-                yield from _undocumented(item, lines, f"{where}.{item.name}")
+                said = () if item.name == "__init__" else _inherited(node, classes).get(item.name, ())
+                yield from _undocumented(item, lines, f"{where}.{item.name}", classes, said)
         return
     if any(ast.unparse(d).endswith(("setter", "overload")) for d in node.decorator_list): return
     a = node.args
@@ -80,18 +92,21 @@ def _undocumented(node, lines, where):
     for arg in arguments:
         if arg.arg in ("self", "cls", "ctx"): continue
         if arg.annotation is None: yield f"{where}({arg.arg}): no type"
-        if "#" not in lines[arg.lineno - 1]: yield f"{where}({arg.arg}): no comment that says what it is"
+        if arg.arg not in said and "#" not in lines[arg.lineno - 1]:
+            yield f"{where}({arg.arg}): no comment that says what it is"
     if node.returns is None and node.name != "__init__": yield f"{where}: no return type"
 
 
 def documented(root):
     "Every exported function, class and public method has a docstring, types and docments"
     problems = []
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in rooms(root)]
+    classes = {node.name: node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
     for path in rooms(root):
         text = path.read_text(encoding="utf-8")
         tree, lines, names = ast.parse(text), text.splitlines(), faces.public(path)
         problems += [p for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name in names
-                     for p in _undocumented(node, lines, f"{dotted(root, path)}.{node.name}")]
+                     for p in _undocumented(node, lines, f"{dotted(root, path)}.{node.name}", classes)]
     return problems
 
 
