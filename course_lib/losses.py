@@ -155,10 +155,15 @@ def _soft_cross_entropy(
     "`cross_entropy` for class probabilities"
     dim = min(input.dim() - 1, 1)
     if label_smoothing: target = target*(1 - label_smoothing) + label_smoothing/input.shape[dim]
-    loss = -log_softmax(input, dim)*target
-    if weight is not None: loss = loss*weight.view(-1, *[1]*(input.dim() - dim - 1))
-    loss = loss.sum(dim)
-    return loss if reduction == 'none' else loss.mean() if reduction == 'mean' else loss.sum()
+    z, mass = input - input.detach().amax(dim, keepdim=True), target
+    log_total = z.exp().sum(dim, dtype=sum_dtype(input.dtype)).log()
+    if weight is not None:
+        column = weight.view(-1, *[1]*(input.dim() - dim - 1))
+        z, mass = z*column, target*column
+    wide, narrow = sum_dtype(mass.dtype), torch.promote_types(input.dtype, mass.dtype)
+    loss = log_total*mass.sum(dim, dtype=wide) - (z*target).sum(dim, dtype=wide)
+    if reduction != 'none': loss = loss.mean() if reduction == 'mean' else loss.sum()
+    return loss.to(narrow)
 
 # %% ../nbs/04_losses.ipynb #ee26539a
 @like_torch

@@ -3,6 +3,7 @@
 `CHECKS` are properties of a cross-entropy function; they run on ours, on PyTorch's (a check that PyTorch fails is a wrong check),
 and on the broken versions in `MUTANTS`. The table of which check catches which mutant stands at the end of the file.
 """
+import copy
 import functools
 import math
 
@@ -551,3 +552,82 @@ def test_every_check_earns_its_place(capsys):
     assert len(MUTANTS) >= 8 and all(caught.values())
     idle = set(CHECKS) - {c for by in caught.values() for c in by}
     assert not idle, idle
+
+
+# What a loss keeps for the way back, and how it is found by those who look from outside
+
+def bytes_kept(loss, x, *tensors, **options):
+    "Bytes of memory that the loss keeps alive for backward beyond its own arguments, in units of the logits"
+    given = {t.untyped_storage().data_ptr() for t in (x, *tensors, *options.values()) if isinstance(t, torch.Tensor)}
+    kept = {}
+    def pack(t):
+        kept[t.untyped_storage().data_ptr()] = t
+        return t
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t): loss(x, *tensors, **options)
+    own = [t.untyped_storage().nbytes() for place, t in kept.items() if place not in given]
+    return sum(own)/(x.numel()*x.element_size())
+
+@pytest.mark.parametrize('smoothing', [0., 0.1])
+@pytest.mark.parametrize('weighted', [False, True])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_no_more_is_kept_for_backward_than_torch_keeps(dtype, weighted, smoothing):
+    x, y, p, w = batch(50, 400, dtype=dtype)
+    x.requires_grad_()
+    options = {'label_smoothing': smoothing} | ({'weight': w} if weighted else {})
+    for target in (y, p):
+        ours, theirs = [bytes_kept(loss, x, target, **options) for loss in (cross_entropy, F.cross_entropy)]
+        assert ours <= theirs + 0.05 and theirs >= 1, (ours, theirs)  # a few numbers a row, beside whole rows
+
+FAMILY = {  # every function of the family, on logits, labels and probabilities
+    'softmax': lambda x, y, p: softmax(x, 1), 'log_softmax': lambda x, y, p: log_softmax(x, dim=1), 'entropy': lambda x, y, p: entropy(p, 1),
+    'cross_entropy': lambda x, y, p: cross_entropy(x, y), 'soft targets': lambda x, y, p: cross_entropy(x, p, label_smoothing=0.1),
+    'nll_loss': lambda x, y, p: nll_loss(x, y), 'kl_div': lambda x, y, p: kl_div(x, target=p, reduction='batchmean'),
+    'binary': lambda x, y, p: binary_cross_entropy_with_logits(x, p), 'CrossEntropyLoss': losses.CrossEntropyLoss(label_smoothing=0.1),
+    'BCEWithLogitsLoss': losses.BCEWithLogitsLoss(),
+}
+
+def called(name, x, y, p):
+    loss = FAMILY[name]
+    if isinstance(loss, torch.nn.Module): return loss(x, y if name == 'CrossEntropyLoss' else p)
+    return loss(x, y, p)
+
+@pytest.mark.parametrize('name', FAMILY)
+def test_meta_tensors(name):
+    x, y, p, _ = batch(4, 5, 3)
+    want, got = called(name, x, y, p), called(name, *(t.to('meta') for t in (x, y, p)))
+    assert got.is_meta and got.shape == want.shape and got.dtype == want.dtype
+
+@pytest.mark.parametrize('name', FAMILY)
+def test_fastai_batches(name):
+    "The types that a fastai loader hands out, in every pair; the loss is a plain tensor"
+    core = pytest.importorskip('fastai.torch_core')
+    x, y, p, _ = batch(4, 5, 3, 2)
+    want = called(name, x, y, p)
+    for labels in (core.TensorCategory, core.TensorMask):
+        a = x.as_subclass(core.TensorImage).requires_grad_()
+        got = called(name, a, y.as_subclass(labels), p.as_subclass(core.TensorMultiCategory))
+        assert type(got) is torch.Tensor and got.equal(want)
+        if got.requires_grad: assert torch.autograd.grad(got.sum(), a)[0].shape == a.shape
+
+@pytest.mark.parametrize('name', FAMILY)
+def test_tracing_with_fx(name):
+    "A model that holds the loss, or calls it, is traced with the loss as one node, and its code can be printed, run and copied"
+    class Model(torch.nn.Module):
+        def __init__(self): super().__init__(); self.net, self.loss = torch.nn.Linear(4, 4).double(), FAMILY[name]
+        def forward(self, x, y, p): return called(name, self.net(x), y, p)
+    x, y, p, _ = batch(6, 4)
+    model = Model()
+    traced = torch.fx.symbolic_trace(model)
+    close(traced(x, y, p), model(x, y, p))
+    assert sum(n.op == 'call_function' for n in traced.graph.nodes) == 1 and 'course_lib' in traced.code
+    close(copy.deepcopy(traced)(x, y, p), model(x, y, p))
+
+@pytest.mark.parametrize('fn', [softmax, log_softmax])
+def test_softmax_with_a_dtype(fn):
+    x = torch.tensor([[100, 0, 3], [1, 1, 2]])
+    theirs = getattr(F, fn.__name__)
+    for start in (torch.int64, torch.int32, torch.float32, torch.bfloat16):
+        for dtype in (torch.float64, torch.float32, torch.bfloat16):
+            got, want = fn(x.to(start), 1, dtype=dtype), theirs(x.to(start), 1, dtype=dtype)
+            assert got.dtype == dtype; close(got, want)
+    with pytest.raises(TypeError, match='x must be floating point, got torch.int64'): fn(x.float(), 1, dtype=torch.int64)
