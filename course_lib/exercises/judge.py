@@ -57,7 +57,7 @@ def mistake(
 
 def checks() -> dict[str, Callable]: # {exercise name: check}
     "Every check there is"
-    package = importlib.import_module('course_lib._checks')
+    package = importlib.import_module('course_lib.exercises.checks')
     for module in pkgutil.iter_modules(package.__path__): importlib.import_module(f'{package.__name__}.{module.name}')
     return _CHECKS
 
@@ -113,13 +113,12 @@ def _stop(meter: _Meter) -> None:
         meter.thread.join(0.1)
         if not meter.thread.is_alive(): return
 
-def _overtime(meter: _Meter, seconds: float) -> str:
+def _overtime(meter: _Meter) -> str:
     "What is said of a thread that had to be stopped"
-    if meter.computed > seconds:
-        return (f'it did not finish within {seconds:g} seconds of computing: '
+    if meter.computed > 0.05*meter.lived:
+        return (f'it did not finish and was stopped after {meter.computed:.2g} seconds of computing: '
                 'is there a loop that never ends, or a loop over single numbers?')
-    return (f'it did not finish within {PATIENCE*seconds:g} seconds, and computed for {meter.computed:.1f} of them: '
-            'what does it wait for?')
+    return f'it did not finish and was stopped after {meter.lived:.2g} seconds, mostly idle: what does it wait for?'
 
 def limited(
     fn: Callable[[], object], # what to run
@@ -138,7 +137,7 @@ def limited(
         if (meter := outcome.get('meter')) is None: continue
         meter.read()
         if meter.done(seconds):
-            words = _overtime(meter, seconds)
+            words = _overtime(meter)
             _stop(meter)
             raise Wrong(words)
     if 'error' in outcome: raise outcome['error']

@@ -106,7 +106,7 @@ def swallows_exceptions(x):
 def test_an_endless_loop_is_stopped(doubling, fn):
     before = threading.active_count()
     result = check("doubling", fn, seconds=0.3)
-    assert not result and "did not finish within 0.3 seconds" in result.message and threading.active_count() == before
+    assert not result and "did not finish" in result.message and threading.active_count() == before
 
 
 def test_a_loop_that_swallows_all_is_reported_and_does_not_hold_up_others(doubling):
@@ -115,18 +115,18 @@ def test_a_loop_that_swallows_all_is_reported_and_does_not_hold_up_others(doubli
         while not let_go.is_set():
             try: sum(range(1000))
             except: pass  # noqa: E722
-    def waits_for_it(x):
+    def comes_after(x):
         end = time.thread_time() + 0.1
         while time.thread_time() < end: pass
         return x + x
     try:
-        assert "did not finish within 0.1 seconds" in check("doubling", swallows_everything, seconds=0.1).message
-        assert check("doubling", waits_for_it, seconds=0.2)
+        assert "did not finish" in check("doubling", swallows_everything, seconds=0.1).message
+        assert check("doubling", comes_after, seconds=2)
     finally: let_go.set()
 
 
 def test_one_long_call_of_c_code_is_reported(doubling):
-    assert "did not finish within 0.1 seconds" in check("doubling", lambda x: sum(range(10**8)), seconds=0.1).message
+    assert "did not finish" in check("doubling", lambda x: sum(range(10**8)), seconds=0.1).message
 
 
 def test_waiting_is_no_computing_and_ends_as_well(doubling):
@@ -141,9 +141,9 @@ def test_waiting_is_no_computing_and_ends_as_well(doubling):
 def test_time_that_only_passes_does_not_count(doubling):
     "So it goes on a machine that is busy with other things"
     def starved(x):
-        time.sleep(0.5)
+        time.sleep(1.5)
         return x + x
-    assert check("doubling", starved, seconds=0.3)
+    assert check("doubling", starved, seconds=1)
 
 
 @pytest.fixture

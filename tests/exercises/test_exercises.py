@@ -4,12 +4,13 @@ import json
 import linecache
 import os
 import re
+import string
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from course_lib.exercises import check
+from course_lib.exercises import check, mistakes
 from tests.exercises import mutants
 from tools.build import workbooks as tool
 from tools.notebooks import ROOT, chapters, fact, package
@@ -18,7 +19,18 @@ for p in sorted(Path(mutants.__file__).parent.glob("[!_]*.py")): importlib.impor
 CHAPTERS = {p.stem: tool.solutions(p) for p in chapters(ROOT)}
 PACKAGES = {p.stem: package(p) for p in chapters(ROOT)}
 EXERCISES = [(chapter, name) for chapter, names in CHAPTERS.items() for name in names]
-MUTANTS = [pytest.param(*m, id=f"{m[0]}-{m[1]}-{m[3].__name__}") for m in mutants.MUTANTS]
+HOME = {name: PACKAGES[chapter] for chapter, name in EXERCISES}
+
+
+def pattern(words):
+    "A regular expression for the words of a mistake, whatever the check puts in the places of its facts; a message begins with a capital"
+    parts = (re.escape(text) + (".*" if field is not None else "") for text, field, _, _ in string.Formatter().parse(words))
+    return "^(?i:" + "".join(parts) + r")[.]?$"
+
+
+DECLARED = [(HOME[name], name, pattern(m.words), m.answer) for name, known in mistakes().items() if name in HOME for m in known]
+WRONG = [*mutants.MUTANTS, *DECLARED]  # written independently of the checks, and declared beside them
+MUTANTS = [pytest.param(*m, id=f"{m[0]}-{m[1]}-{m[3].__name__}") for m in WRONG]
 
 
 @pytest.fixture(autouse=True)
@@ -66,16 +78,17 @@ def test_a_wrong_answer_is_told_what_is_wrong(module, name, says, wrong_answer):
 
 
 @pytest.mark.parametrize("chapter, name", EXERCISES)
-def test_every_exercise_has_five_wrong_answers(chapter, name):
-    mine = [m for m in mutants.MUTANTS if m[1] == name]
-    assert len(mine) >= 5 and all(m[0] == PACKAGES[chapter] for m in mine), f"{name} has {len(mine)} wrong answers in tests/exercises/mutants/{PACKAGES[chapter]}.py"
+def test_every_exercise_has_seven_wrong_answers(chapter, name):
+    mine = [m for m in WRONG if m[1] == name]
+    assert len(mine) >= 7 and all(m[0] == PACKAGES[chapter] for m in mine), f"{name} has {len(mine)} wrong answers"
     assert len({m[2] for m in mine}) >= 3, f"the wrong answers to {name} are told too few different things"
 
 
 def test_every_mutant_belongs_to_an_exercise(counted):
     names = {name for _, name in EXERCISES}
-    assert {m[1] for m in mutants.MUTANTS} <= names
-    counted(f"{len(EXERCISES)} exercises, {len(mutants.MUTANTS)} wrong answers, each told why")
+    assert {m[1] for m in WRONG} <= names
+    counted(f"{len(EXERCISES)} exercises, {len(WRONG)} wrong answers, each told why: {len(DECLARED)} declared beside the checks, "
+            f"{len(mutants.MUTANTS)} written independently")
 
 
 @pytest.mark.parametrize("chapter", [c for c, names in CHAPTERS.items() if names])

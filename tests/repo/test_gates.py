@@ -27,7 +27,7 @@ def small(tmp_path):
     for name in ("pyproject.toml", "settings.ini", "setup.py"): shutil.copy(ROOT/name, root)
     for name in ("__init__.py", "core.py"): shutil.copy(ROOT/"course_lib"/name, root/"course_lib")
     shutil.copy(ROOT/"nbs"/"measuring.ipynb", root/"nbs")
-    for folder in ("course_lib/_checks", "tests/exercises/mutants"):
+    for folder in ("course_lib/exercises/checks", "tests/exercises/mutants"):
         (root/folder).mkdir(parents=True)
         for name in ("__init__.py", "core.py"): shutil.copy(ROOT/folder/name, root/folder)
     for name in ("field_notes.csv", "numbers.csv", "claims.csv"):
@@ -198,10 +198,10 @@ BREAKS = {
     "a claim that is not said": ("claims_are_shown", lambda r: write_rows(r, "claims.csv", [
         {"chapter": "measuring", "phrase": "Zebras help", "kind": "not a claim", "cell": "", "why": "a test"}]), "not said"),
     "a word used before it is defined": ("defined_before_use", define_later, "zebra"),
-    "an exercise with four wrong answers": ("exercises_are_complete", lambda r: rewrite(
-        r/"tests"/"exercises"/"mutants"/"core.py", f"@mutant('{an_exercise()}'", "@other('"), "wrong answers"),
+    "an exercise with too few wrong answers": ("exercises_are_complete", lambda r: rewrite(
+        r/"course_lib"/"exercises"/"checks"/"core.py", f"@mistake({an_exercise()}, ", "@other("), "wrong answers"),
     "an exercise without a check": ("exercises_are_complete", lambda r: rewrite(
-        r/"course_lib"/"_checks"/"core.py", f"def {an_exercise()}(", "def other("), "no check"),
+        r/"course_lib"/"exercises"/"checks"/"core.py", f"def {an_exercise()}(", "def other("), "no check"),
     "an exercise without a level": ("exercises_are_complete", lambda r: edit(r, lambda cells: [
         setattr(c, "source", c.source.replace("\n*easy,", "\n*simple,")) for c in cells]), "level"),
     "a chapter without questions": ("exercises_are_complete", lambda r: edit(r, lambda cells: [

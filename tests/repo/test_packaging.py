@@ -31,7 +31,7 @@ def built(tmp_path_factory):
 def test_wheel_holds_library_and_assets_only(built):
     names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
     assets = {f"course_lib/_assets/{a}" for a in ("course.mplstyle", "exercises.json", "resnet10.safetensors", "resnet10.json")}
-    assert assets | {"course_lib/py.typed", "course_lib/core.py", "course_lib/_checks/losses.py"} <= set(names)
+    assert assets | {"course_lib/py.typed", "course_lib/core.py", "course_lib/exercises/checks/losses.py"} <= set(names)
     assert {n.split("/")[0].split("-")[0] for n in names} == {"course_lib"}
 
 

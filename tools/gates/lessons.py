@@ -10,6 +10,7 @@ from tools.notebooks import EXPORT, chapters, code_cells, code_lines, fact, fact
 LIMIT, HEAVY_LIMIT = 60, 120  # seconds for one notebook
 KINDS = ("cells over 25 lines", "names imported again", "lines over 100 characters", "percent exported")
 CELL_LINES, LINE_CHARACTERS, EXPORTED = 25, 100, 0.25  # the most of each in a lesson
+WRONG_ANSWERS = 7  # at least so many for each exercise
 
 
 def executed(root):
@@ -88,9 +89,10 @@ def lesson_shape(root):
 
 def exercises_are_complete(root):
     """Every chapter ends in four to eight marked exercises and in questions, and every exercise has its check and
-    five wrong answers"""
+    seven wrong answers, declared beside the check or written independently"""
     problems, course = [], workbooks.course(root)
-    mutants = "\n".join(p.read_text(encoding="utf-8") for p in (root/"tests"/"exercises"/"mutants").glob("[!_]*.py"))
+    folders = root/"tests"/"exercises"/"mutants", root/"course_lib"/"exercises"/"checks"
+    wrong = "\n".join(p.read_text(encoding="utf-8") for folder in folders for p in folder.glob("[!_]*.py"))
     for path in chapters(root):
         c = course.get(path.stem, {"exercises": [], "questions": []})
         names = set(workbooks.solutions(path))
@@ -98,15 +100,14 @@ def exercises_are_complete(root):
         if len(c["questions"]) < 6: problems.append(f"{path.stem} has {len(c['questions'])} questions, fewer than six")
         problems += [f"{path.stem}: the exercise {n} has no title, level and minutes"
                      for n in sorted(names - {e["name"] for e in c["exercises"]})]
-        checks = root/"course_lib"/"_checks"/f"{package(path)}.py"
+        checks = root/"course_lib"/"exercises"/"checks"/f"{package(path)}.py"
         defined = re.findall(r"^@exercise\ndef (\w+)", checks.read_text(encoding="utf-8"),
                              re.M) if checks.exists() else []
         problems += [f"{path.stem}: the exercise {n} has no check" for n in sorted(names - set(defined))]
         problems += [f"{checks.name}: no chapter asks for {n}" for n in sorted(set(defined) - names)]
         for n in sorted(names):
-            count = len(re.findall(rf"^@mutant\(['\"]{n}['\"]", mutants, re.M))
-            if count < 5:
-                problems.append(f"{path.stem}: {n} has {count} wrong answers in tests/exercises/mutants, not five")
+            count = len(re.findall(rf"^@mutant\(['\"]{n}['\"]|^@mistake\({n}, ", wrong, re.M))
+            if count < WRONG_ANSWERS: problems.append(f"{path.stem}: {n} has {count} wrong answers, not {WRONG_ANSWERS}")
     return problems
 
 

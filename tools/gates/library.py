@@ -18,7 +18,7 @@ LIGHT_IMPORTS = {"torch", "numpy", "PIL", "safetensors", "course_lib"}
 HEAVY_IMPORTS = {"fastai", "pandas", "matplotlib", "sklearn", "scipy", "timm", "torchvision"}
 MODULE_LINES, COLLAB_LINES = 500, 300
 SIZE, READABLE = "lines in a module", ("lines over 120", "tangled functions", "type errors")
-HAND_WRITTEN = ("_checks", "exercises/checks")  # folders whose modules come from no notebook
+HAND_WRITTEN = ("exercises/checks",)  # folders whose modules come from no notebook
 
 
 def module_files(root):

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 
 from . import mutant
 
-
 # the kind of animal from the first letter
 
 @mutant('cat_or_dog', says='you swap the two words')
@@ -34,44 +33,6 @@ def folder_name(file): return 'cat' if (Path(file).parent.name or Path(file).nam
 
 # labels by regular expression
 
-@mutant('breed_label', says='stops at the first underscore')
-def up_to_the_first_underscore(file): return Path(file).name.split('_')[0]
-
-@mutant('breed_label', says='holds the folder')
-def whole_path(file):
-    m = re.search(r'^(.+)_\d+\.jpg$', str(file))
-    if not m: raise ValueError(f'no label in {file}')
-    return m.group(1)
-
-@mutant('breed_label', says='from a folder')
-def first_match_in_path(file):
-    m = re.search(r'([^/]+?)_\d+', str(file)) if '/' in str(file) else re.search(r'^(.+)_\d+\.jpg$', str(file))
-    if not m: raise ValueError(f'no label in {file}')
-    return m.group(1)
-
-@mutant('breed_label', says='stops at the first number')
-def not_greedy(file):
-    m = re.search(r'^(.+?)_\d+', Path(file).name)
-    if not m: raise ValueError(f'no label in {file}')
-    return m.group(1)
-
-@mutant('breed_label', says='begins after an underscore')
-def letters_only(file):
-    m = re.search(r'([A-Za-z]+)_\d+\.jpg$', Path(file).name)
-    if not m: raise ValueError(f'no label in {file}')
-    return m.group(1)
-
-@mutant('breed_label', says='spaces, hyphens and other signs')
-def word_signs_only(file):
-    m = re.search(r'(\w+)_\d+\.jpg$', Path(file).name)
-    if not m: raise ValueError(f'no label in {file}')
-    return m.group(1)
-
-@mutant('breed_label', says='whole match')
-def group_zero(file):
-    m = re.search(r'^(.+)_\d+\.jpg$', Path(file).name)
-    if not m: raise ValueError(f'no label in {file}')
-    return m.group(0)
 
 @mutant('breed_label', says='there is no dot in it')
 def bare_dot(file):
@@ -129,10 +90,13 @@ def the_rest_is_validation(files):
     return train, [i for i in range(len(files)) if i not in train]
 
 @mutant('folder_split', says='further up has one of the names')
-def anywhere_in_the_path(files): return _folders(files, lambda f: next((p for p in f.parts if p in ('train', 'valid')), ''))
+def anywhere_in_the_path(files):
+    return _folders(files, lambda f: next((p for p in f.parts if p in ('train', 'valid')), ''))
 
 @mutant('folder_split', says='invalid_names')
-def part_of_the_text(files): return _folders(files, lambda f: 'valid' if 'valid' in '/'.join(f.parts[-3:]) else 'train' if 'train' in f.parts[-3] else '')
+def part_of_the_text(files):
+    return _folders(files, lambda f: 'valid' if 'valid' in '/'.join(f.parts[-3:]) else 'train'
+                    if 'train' in f.parts[-3] else '')
 
 @mutant('folder_split', says='how many there are on each side')
 def as_if_sorted(files):
@@ -142,34 +106,19 @@ def as_if_sorted(files):
 
 # normalising
 
-@mutant('normalise_batch', says='from 0 to 255 when the mean')
-def bytes_not_scaled(x, mean, std): return (x - mean.view(-1, 1, 1))/std.view(-1, 1, 1)
 
 @mutant('normalise_batch', says='along the width')
 def along_the_width(x, mean, std): return (x/255 - mean)/std
 
 @mutant('normalise_batch', says='along the height')
-def along_the_height(x, mean, std): return (x/255 - mean[:, None])/std[:, None] if x.shape[2] == len(mean) else (x/255 - mean.view(-1, 1, 1))/std.view(-1, 1, 1)
+def along_the_height(x, mean, std):
+    return (x/255 - mean[:, None])/std[:, None] if x.shape[2] == len(mean) else (x/255 - mean.view(-1, 1,
+        1))/std.view(-1, 1, 1)
 
-@mutant('normalise_batch', says='each colour has its own')
-def one_mean_for_all(x, mean, std): return (x/255 - mean.mean())/std.mean()
-
-@mutant('normalise_batch', says='the variance')
-def by_the_variance(x, mean, std): return (x/255 - mean.view(-1, 1, 1))/std.view(-1, 1, 1)**2
-
-@mutant('normalise_batch', says='multiply by std')
-def times_std(x, mean, std): return (x/255 - mean.view(-1, 1, 1))*std.view(-1, 1, 1)
-
-@mutant('normalise_batch', says='after the division by std')
-def forgotten_brackets(x, mean, std): return x/255/std.view(-1, 1, 1) - mean.view(-1, 1, 1)
 
 @mutant('normalise_batch', says='in place')
 def mean_scaled_in_place(x, mean, std): return (x - mean.mul_(255).view(-1, 1, 1))/std.mul_(255).view(-1, 1, 1)
 
-@mutant('normalise_batch', says='the statistics of the batch')
-def statistics_of_the_batch(x, mean, std):
-    p = x/255
-    return (p - p.mean((0, 2, 3), keepdim=True))/p.std((0, 2, 3), keepdim=True)
 
 @mutant('normalise_batch', says='should be float32, yours is float64')
 def in_double(x, mean, std): return (x.double()/255 - mean.view(-1, 1, 1))/std.view(-1, 1, 1)
@@ -181,7 +130,8 @@ def _drawn(names, n, seed):
     order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
     return {names[i] for i in order[:n]}
 
-def _two(groups, chosen): return [i for i, g in enumerate(groups) if g not in chosen], [i for i, g in enumerate(groups) if g in chosen]
+def _two(groups, chosen):
+    return [i for i, g in enumerate(groups) if g not in chosen], [i for i, g in enumerate(groups) if g in chosen]
 
 @mutant('group_split', says='draw groups, not pictures')
 def pictures_drawn(groups, valid_pct, seed):
@@ -239,68 +189,29 @@ def names_of_groups(groups, valid_pct, seed):
 
 # a picture in 64 bits
 
-@mutant('average_hash', says='the median')
-def against_the_median(grey):
-    cells = grey.view(8, grey.shape[0]//8, 8, grey.shape[1]//8).mean((1, 3))
-    return cells > cells.median()
 
 @mutant('average_hash', says='equal is not brighter')
 def or_equal(grey): return grey.view(8, grey.shape[0]//8, 8, grey.shape[1]//8).mean((1, 3)) >= grey.mean()
 
-@mutant('average_hash', says='one single pixel')
-def corner_pixels(grey): return grey[::grey.shape[0]//8, ::grey.shape[1]//8] > grey.mean()
-
-@mutant('average_hash', says='which two dimensions are inside a cell|runs of pixels')
-def wrong_view(grey): return grey.reshape(8, 8, grey.shape[0]//8, grey.shape[1]//8).mean((2, 3)) > grey.mean()
-
-@mutant('average_hash', says='columns are swapped')
-def transposed(grey): return (grey.view(8, grey.shape[0]//8, 8, grey.shape[1]//8).mean((1, 3)) > grey.mean()).T
 
 @mutant('average_hash', says='16 × 40 pixels should be')
 def squares_only(grey): return F.avg_pool2d(grey[None], grey.shape[0]//8)[0] > grey.mean()
 
-@mutant('average_hash', says='brightest of its pixels')
-def brightest_pixel(grey):
-    cells = F.max_pool2d(grey[None], (grey.shape[0]//8, grey.shape[1]//8))[0]
-    return cells > cells.mean()
-
-@mutant('average_hash', says='middle of the scale')
-def against_the_middle(grey): return F.avg_pool2d(grey[None], (grey.shape[0]//8, grey.shape[1]//8))[0] > 127.5
-
-@mutant('average_hash', says='brighter is True')
-def darker(grey): return F.avg_pool2d(grey[None], (grey.shape[0]//8, grey.shape[1]//8))[0] < grey.mean()
 
 @mutant('average_hash', says='True or False; yours holds float32')
-def numbers_for_bits(grey): return (F.avg_pool2d(grey[None], (grey.shape[0]//8, grey.shape[1]//8))[0] > grey.mean()).float()
+def numbers_for_bits(grey):
+    return (F.avg_pool2d(grey[None], (grey.shape[0]//8, grey.shape[1]//8))[0] > grey.mean()).float()
 
 
 # the most suspicious pictures
 
-@mutant('suspicious', says='upside down')
-def smallest_first(logits, targets, k): return F.cross_entropy(logits, targets, reduction='none').argsort()[:k]
-
-@mutant('suspicious', says='how unsure the model is')
-def least_sure(logits, targets, k): return logits.softmax(1).amax(1).argsort()[:k]
-
-@mutant('suspicious', says='raw score')
-def raw_score(logits, targets, k): return logits.gather(1, targets[:, None])[:, 0].argsort()[:k]
-
-@mutant('suspicious', says='over the pictures, not over the classes')
-def softmax_over_pictures(logits, targets, k): return logits.softmax(0).gather(1, targets[:, None])[:, 0].argsort()[:k]
 
 @mutant('suspicious', says='the losses themselves')
 def the_losses(logits, targets, k): return F.cross_entropy(logits, targets, reduction='none').topk(k).values
 
-@mutant('suspicious', says='is of its own answer')
-def sure_and_wrong(logits, targets, k):
-    p = logits.softmax(1)
-    return (p.amax(1)*(p.argmax(1) != targets)).argsort(descending=True)[:k]
 
 @mutant('suspicious', says='only the first')
 def all_of_them(logits, targets, k): return F.cross_entropy(logits, targets, reduction='none').argsort(descending=True)
-
-@mutant('suspicious', says='worst of them last')
-def worst_last(logits, targets, k): return F.cross_entropy(logits, targets, reduction='none').argsort()[-k:]
 
 
 # judged by a stranger
@@ -340,18 +251,6 @@ def not_shuffled(x, y, fit, parts, seed): return _judged(x, y, fit, torch.arange
 @mutant('stranger_losses', says='two different sets of parts')
 def seed_ignored(x, y, fit, parts, seed): return _judged(x, y, fit, torch.randperm(len(x)).tensor_split(parts))
 
-@mutant('stranger_losses', says='order in which the pictures were judged')
-def in_drawn_order(x, y, fit, parts, seed):
-    losses = []
-    for part in _parts(len(x), parts, seed):
-        seen = torch.ones(len(x), dtype=torch.bool)
-        seen[part] = False
-        model = fit(x[seen], y[seen])
-        with torch.no_grad(): losses.append(F.cross_entropy(model(x[part]), y[part], reduction='none'))
-    return torch.cat(losses)
-
-@mutant('stranger_losses', says='the mean of the part')
-def mean_of_the_part(x, y, fit, parts, seed): return _judged(x, y, fit, _parts(len(x), parts, seed), reduction='mean')
 
 @mutant('stranger_losses', says='they may differ by one at most')
 def uneven_parts(x, y, fit, parts, seed):
@@ -359,7 +258,8 @@ def uneven_parts(x, y, fit, parts, seed):
 
 @mutant('stranger_losses', says='are judged by no model')
 def last_ones_forgotten(x, y, fit, parts, seed):
-    return _judged(x, y, fit, torch.randperm(len(x), generator=torch.Generator().manual_seed(seed)).view(-1)[:len(x)//parts*parts].view(parts, -1))
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
+    return _judged(x, y, fit, order[:len(x)//parts*parts].view(parts, -1))
 
 @mutant('stranger_losses', says='hang on the gradients')
 def with_gradients(x, y, fit, parts, seed):
@@ -384,13 +284,6 @@ def from_a_set(groups, valid_pct, seed):
     drawn = {ids[i] for i in torch.randperm(len(ids), generator=torch.Generator().manual_seed(seed))[:k].tolist()}
     return [i for i, g in enumerate(groups) if g not in drawn], [i for i, g in enumerate(groups) if g in drawn]
 
-@mutant('suspicious', says='softmax twice')
-def softmax_twice(logits, targets, k): return F.cross_entropy(logits.softmax(1), targets, reduction='none').topk(k).indices
-
-@mutant('average_hash', says='square pictures only')
-def cut_the_wrong_way(grey):
-    h, w = grey.shape
-    return grey.reshape(8, w//8, 8, h//8).mean((1, 3)) > grey.mean()
 
 @mutant('folder_split', says='from the end of the path')
 def counted_from_the_left(files):

@@ -6,27 +6,6 @@ from torch.autograd import Function
 from . import mutant
 
 
-@mutant('soft_targets', says='get sharper when the temperature rises')
-def times_temperature(logits, temperature): return (logits*temperature).softmax(1)
-
-@mutant('soft_targets', says='temperature has no effect')
-def no_temperature(logits, temperature): return logits.softmax(1)
-
-@mutant('soft_targets', says='along the wrong dimension')
-def over_the_batch(logits, temperature): return (logits/temperature).softmax(0)
-
-@mutant('soft_targets', says=r'also for logits of shape \[N, C, d\]')
-def over_the_last(logits, temperature): return (logits/temperature).softmax(-1)
-
-@mutant('soft_targets', says='belongs to the logits, before')
-def probabilities_divided(logits, temperature): return logits.softmax(1)/temperature
-
-@mutant('soft_targets', says='second softmax')
-def softmax_twice(logits, temperature): return (logits.softmax(1)/temperature).softmax(1)
-
-@mutant('soft_targets', says='after the power')
-def power_alone(logits, temperature): return logits.softmax(1)**(1/temperature)
-
 @mutant('soft_targets', says='exponential overflows')
 def overflows(logits, temperature):
     e = (logits/temperature).exp()
@@ -35,32 +14,6 @@ def overflows(logits, temperature):
 @mutant('soft_targets', says='changes its input in place')
 def soft_in_place(logits, temperature): return logits.div_(temperature).softmax(1)
 
-
-@mutant('sure_weights', says='confidences themselves')
-def not_normalised(teacher_logits): return teacher_logits.softmax(1).amax(1)
-
-@mutant('sure_weights', says='size of the batch')
-def mean_of_one(teacher_logits):
-    c = teacher_logits.softmax(1).amax(1)
-    return c/c.mean()
-
-@mutant('sure_weights', says='confidences are logits')
-def largest_logit(teacher_logits):
-    c = teacher_logits.amax(1)
-    return c/c.sum()
-
-@mutant('sure_weights', says='softmax over the batch: divide')
-def softmax_of_confidences(teacher_logits): return teacher_logits.softmax(1).amax(1).softmax(0)
-
-@mutant('sure_weights', says='compares the classes of one sample')
-def wrong_softmax(teacher_logits):
-    c = teacher_logits.softmax(0).amax(1)
-    return c/c.sum()
-
-@mutant('sure_weights', says='least sure')
-def unsure(teacher_logits):
-    c = 1 - teacher_logits.softmax(1).amax(1)
-    return c/c.sum()
 
 @mutant('sure_weights', says='hang on the teacher')
 def with_graph(teacher_logits):
@@ -129,31 +82,11 @@ def gradients_left_off(teacher, x):
     try: return teacher(x)
     finally: modes_put_back(modes)
 
-@mutant('ask_teacher', says='ou return probabilities')
-def probabilities(teacher, x):
-    modes = [(m, m.training) for m in teacher.modules()]
-    teacher.eval()
-    try:
-        with torch.no_grad(): return teacher(x).softmax(1)
-    finally: modes_put_back(modes)
-
 
 def both_losses(logits, target, weights):
     ce = F.cross_entropy(logits, target, reduction='none')
     return ce.mean(), (weights*ce).sum()
 
-@mutant('plain_value', says='gradient is that of the plain mean')
-def nothing_detached(logits, target, weights):
-    plain, weighted = both_losses(logits, target, weights)
-    return plain + weighted - weighted
-
-@mutant('plain_value', says="sum of both losses' gradients")
-def plain_kept(logits, target, weights):
-    plain, weighted = both_losses(logits, target, weights)
-    return plain + (weighted - weighted.detach())
-
-@mutant('plain_value', says='value is the weighted sum')
-def weighted_alone(logits, target, weights): return both_losses(logits, target, weights)[1]
 
 @mutant('plain_value', says='value is the weighted sum')
 def roles_swapped(logits, target, weights):
@@ -165,78 +98,21 @@ def all_detached(logits, target, weights):
     plain, weighted = both_losses(logits.detach(), target, weights)
     return plain + weighted - weighted
 
-@mutant('plain_value', says='wrong sign')
-def sign(logits, target, weights):
-    plain, weighted = both_losses(logits, target, weights)
-    return plain.detach() + weighted.detach() - weighted
-
-@mutant('plain_value', says='should be their mean')
-def sum_for_mean(logits, target, weights):
-    plain, weighted = both_losses(logits, target, weights)
-    return len(logits)*plain.detach() + weighted - weighted.detach()
 
 @mutant('plain_value', says='times its length everywhere')
 def multiplied(logits, target, weights):
     plain, weighted = both_losses(logits, target, weights)
     return plain.detach()*weighted/weighted.detach()
 
-@mutant('plain_value', says='plus the weighted sum')
-def added(logits, target, weights):
-    plain, weighted = both_losses(logits, target, weights)
-    return plain.detach() + weighted
 
 @mutant('plain_value', says='should be a tensor')
 def a_number(logits, target, weights): return both_losses(logits, target, weights)[0].item()
 
 
-def teachers_part(student_logits, teacher_logits, t):
-    return F.kl_div((student_logits/t).log_softmax(1), (teacher_logits.detach()/t).softmax(1), reduction='batchmean')
-
-@mutant('distil', says='lost its factor')
-def no_square(student_logits, target, teacher_logits, temperature, alpha):
-    return alpha*teachers_part(student_logits, teacher_logits, temperature) + (1 - alpha)*F.cross_entropy(student_logits, target)
-
-@mutant('distil', says='should be its square')
-def times_t(student_logits, target, teacher_logits, temperature, alpha):
-    return alpha*temperature*teachers_part(student_logits, teacher_logits, temperature) + (1 - alpha)*F.cross_entropy(student_logits, target)
-
-@mutant('distil', says='never softened')
-def square_on_both(student_logits, target, teacher_logits, temperature, alpha):
-    return temperature**2*(alpha*teachers_part(student_logits, teacher_logits, temperature) + (1 - alpha)*F.cross_entropy(student_logits, target))
-
-@mutant('distil', says='from the student to the teacher')
-def other_direction(student_logits, target, teacher_logits, temperature, alpha):
-    return alpha*temperature**2*teachers_part(teacher_logits, student_logits, temperature) + (1 - alpha)*F.cross_entropy(student_logits, target)
-
-@mutant('distil', says='averaged over classes')
-def mean_over_everything(student_logits, target, teacher_logits, temperature, alpha):
-    return alpha*temperature**2*teachers_part(student_logits, teacher_logits, temperature)/student_logits.shape[1] + (1 - alpha)*F.cross_entropy(student_logits, target)
-
-@mutant('distil', says='summed over the batch')
-def sum_over_batch(student_logits, target, teacher_logits, temperature, alpha):
-    return alpha*temperature**2*teachers_part(student_logits, teacher_logits, temperature)*len(target) + (1 - alpha)*F.cross_entropy(student_logits, target)
-
-@mutant('distil', says='changed places')
-def shares_swapped(student_logits, target, teacher_logits, temperature, alpha):
-    return (1 - alpha)*temperature**2*teachers_part(student_logits, teacher_logits, temperature) + alpha*F.cross_entropy(student_logits, target)
-
-@mutant('distil', says="labels' part is softened")
-def labels_softened(student_logits, target, teacher_logits, temperature, alpha):
-    return alpha*temperature**2*teachers_part(student_logits, teacher_logits, temperature) + (1 - alpha)*F.cross_entropy(student_logits/temperature, target)
-
-@mutant('distil', says="teacher's own entropy")
-def cross_entropy_for_divergence(student_logits, target, teacher_logits, temperature, alpha):
-    soft = F.cross_entropy(student_logits/temperature, (teacher_logits.detach()/temperature).softmax(1))
-    return alpha*temperature**2*soft + (1 - alpha)*F.cross_entropy(student_logits, target)
-
-@mutant('distil', says='nly the student is softened')
-def hard_teacher(student_logits, target, teacher_logits, temperature, alpha):
-    soft = F.kl_div((student_logits/temperature).log_softmax(1), teacher_logits.detach().softmax(1), reduction='batchmean')
-    return alpha*temperature**2*soft + (1 - alpha)*F.cross_entropy(student_logits, target)
-
 @mutant('distil', says='gradient to the teacher')
 def teacher_not_detached(student_logits, target, teacher_logits, temperature, alpha):
-    soft = F.kl_div((student_logits/temperature).log_softmax(1), (teacher_logits/temperature).softmax(1), reduction='batchmean')
+    soft = F.kl_div((student_logits/temperature).log_softmax(1), (teacher_logits/temperature).softmax(1),
+                    reduction='batchmean')
     return alpha*temperature**2*soft + (1 - alpha)*F.cross_entropy(student_logits, target)
 
 
@@ -250,61 +126,6 @@ class Right(Function):
         logits, target, weights = ctx.saved_tensors
         return logits.softmax(1), F.one_hot(target, logits.shape[1]), weights[:, None]
 
-@mutant('cwtm_backward', says='ignores `grad_output`')
-class Deaf(Right):
-    @staticmethod
-    def backward(ctx, grad_output):
-        q, y, w = Right.minus(ctx)
-        return w*(q - y), None, None
-
-@mutant('cwtm_backward', says='twice')
-class Twice(Right):
-    @staticmethod
-    def backward(ctx, grad_output):
-        q, y, w = Right.minus(ctx)
-        return grad_output**2*w*(q - y), None, None
-
-@mutant('cwtm_backward', says="student's largest probability")
-class StudentsMaximum(Right):
-    @staticmethod
-    def backward(ctx, grad_output):
-        q, y, w = Right.minus(ctx)
-        return grad_output*w*(q - q.amax(1, keepdim=True)), None, None
-
-@mutant('cwtm_backward', says='weights are missing, and you divide')
-class Unweighted(Right):
-    @staticmethod
-    def backward(ctx, grad_output):
-        q, y, w = Right.minus(ctx)
-        return grad_output*(q - y)/len(q), None, None
-
-@mutant('cwtm_backward', says='wrong sign')
-class Ascent(Right):
-    @staticmethod
-    def backward(ctx, grad_output):
-        q, y, w = Right.minus(ctx)
-        return grad_output*w*(y - q), None, None
-
-@mutant('cwtm_backward', says="nly the label's own logit")
-class LabelOnly(Right):
-    @staticmethod
-    def backward(ctx, grad_output):
-        q, y, w = Right.minus(ctx)
-        return grad_output*w*(q - y)*y, None, None
-
-@mutant('cwtm_backward', says='label is missing')
-class NoLabel(Right):
-    @staticmethod
-    def backward(ctx, grad_output):
-        q, y, w = Right.minus(ctx)
-        return grad_output*w*q, None, None
-
-@mutant('cwtm_backward', says='gradient is divided by the number')
-class MeanTwice(Right):
-    @staticmethod
-    def backward(ctx, grad_output):
-        q, y, w = Right.minus(ctx)
-        return grad_output*w*(q - y)/len(q), None, None
 
 @mutant('cwtm_backward', says='one value for each input')
 class OneGradient(Right):
@@ -313,23 +134,6 @@ class OneGradient(Right):
         q, y, w = Right.minus(ctx)
         return grad_output*w*(q - y)
 
-@mutant('cwtm_backward', says='plain mean of the cross-entropies')
-class PlainForward(Right):
-    @staticmethod
-    def forward(ctx, logits, target, weights):
-        ctx.save_for_backward(logits, target, weights)
-        return F.cross_entropy(logits, target)
-
-@mutant('cwtm_backward', says='wrong in silence')
-class OnContext(Function):
-    @staticmethod
-    def forward(ctx, logits, target, weights):
-        ctx.saved = logits, target, weights
-        return (weights*F.cross_entropy(logits, target, reduction='none')).sum()
-    @staticmethod
-    def backward(ctx, grad_output):
-        logits, target, weights = ctx.saved
-        return grad_output*weights[:, None]*(logits.softmax(1) - F.one_hot(target, logits.shape[1])), None, None
 
 @mutant('cwtm_backward', says='give[s]? the weights a gradient')
 class WeightsToo(Right):
@@ -339,7 +143,8 @@ class WeightsToo(Right):
         return grad_output*w*(q - y), None, -grad_output*(q*y).sum(1).log()
 
 @mutant('cwtm_backward', says='should be the class itself')
-def the_gradient_alone(logits, target, weights): return weights[:, None]*(logits.softmax(1) - F.one_hot(target, logits.shape[1]))
+def the_gradient_alone(logits, target, weights):
+    return weights[:, None]*(logits.softmax(1) - F.one_hot(target, logits.shape[1]))
 
 @mutant('cwtm_backward', says='before anything over- or underflows')
 class Underflows(Right):
@@ -356,7 +161,8 @@ class Underflows(Right):
 def others_of(row): return torch.arange(len(row))[torch.arange(len(row)) != row.argmax()]
 
 @mutant('permute_others', says='lost their largest probability')
-def permute_all(probs, generator): return torch.stack([row[torch.randperm(len(row), generator=generator)] for row in probs])
+def permute_all(probs, generator):
+    return torch.stack([row[torch.randperm(len(row), generator=generator)] for row in probs])
 
 @mutant('permute_others', says='from one sample to another')
 def permute_rows(probs, generator): return probs[torch.randperm(len(probs), generator=generator)]
@@ -390,13 +196,16 @@ def others_in_place(probs, generator):
 @mutant('permute_others', says='o value ever stays')
 def never_in_place(probs, generator):
     out = probs.clone()
-    for row in out: row[others_of(row)] = row[others_of(row).roll(int(torch.randint(1, max(2, len(row) - 1), (1,), generator=generator)))]
+    for row in out:
+        row[others_of(row)] = row[others_of(row).roll(int(torch.randint(1, max(2, len(row) - 1), (1,),
+            generator=generator)))]
     return out
 
 @mutant('permute_others', says='come in only')
 def random_shift(probs, generator):
     out = probs.clone()
-    for row in out: row[others_of(row)] = row[others_of(row).roll(int(torch.randint(0, len(row) - 1, (1,), generator=generator)))]
+    for row in out:
+        row[others_of(row)] = row[others_of(row).roll(int(torch.randint(0, len(row) - 1, (1,), generator=generator)))]
     return out
 
 @mutant('permute_others', says='share the largest probability')
@@ -424,18 +233,3 @@ def weighted_mean_brings_it(logits, target, weights):
     ce = F.cross_entropy(logits, target, reduction='none')
     part = (weights*ce).mean()
     return ce.mean().detach() + part - part.detach()
-
-@mutant('distil', says='probabilities stand where their logarithms')
-def student_without_log(student_logits, target, teacher_logits, temperature, alpha):
-    kl = F.kl_div((student_logits/temperature).softmax(1), (teacher_logits.detach()/temperature).softmax(1), reduction='batchmean')
-    return alpha*temperature**2*kl + (1 - alpha)*F.cross_entropy(student_logits, target)
-
-@mutant('distil', says='logarithms stand where its probabilities')
-def teacher_with_log(student_logits, target, teacher_logits, temperature, alpha):
-    kl = F.kl_div((student_logits/temperature).log_softmax(1), (teacher_logits.detach()/temperature).log_softmax(1), reduction='batchmean')
-    return alpha*temperature**2*kl + (1 - alpha)*F.cross_entropy(student_logits, target)
-
-@mutant('distil', says='multiplied by the temperature')
-def sharper(student_logits, target, teacher_logits, temperature, alpha):
-    kl = F.kl_div((student_logits*temperature).log_softmax(1), (teacher_logits.detach()*temperature).softmax(1), reduction='batchmean')
-    return alpha*temperature**2*kl + (1 - alpha)*F.cross_entropy(student_logits, target)

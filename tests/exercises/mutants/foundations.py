@@ -6,27 +6,6 @@ from course_lib.foundations import SGD
 from . import mutant
 
 
-@mutant('root_mean_squared_error', says='the root is missing')
-def mse(preds, targets): return (preds - targets).square().mean()
-
-@mutant('root_mean_squared_error', says='mean absolute error')
-def root_first(preds, targets): return (preds - targets).square().sqrt().mean()
-
-@mutant('root_mean_squared_error', says='root of the sum')
-def root_of_sum(preds, targets): return (preds - targets).square().sum().sqrt()
-
-@mutant('root_mean_squared_error', says='mean belongs under the root')
-def norm_over_n(preds, targets): return (preds - targets).norm()/preds.numel()
-
-@mutant('root_mean_squared_error', says='opposite sign')
-def mean_first(preds, targets): return (preds - targets).mean().square().sqrt()
-
-@mutant('root_mean_squared_error', says='one error for each row')
-def row_by_row(preds, targets): return (preds - targets).square().mean(-1).sqrt()
-
-@mutant('root_mean_squared_error', says='averages the roots')
-def mean_of_roots(preds, targets): return (preds - targets).square().mean(-1).sqrt().mean()
-
 @mutant('root_mean_squared_error', says='in place')
 def writes_into_preds(preds, targets): return preds.sub_(targets).square().mean().sqrt()
 
@@ -34,42 +13,9 @@ def writes_into_preds(preds, targets): return preds.sub_(targets).square().mean(
 def gives_a_float(preds, targets): return (preds - targets).square().mean().sqrt().item()
 
 
-@mutant('weighted_sums', says='columns of `weight`')
-def not_turned(x, weight, bias): return x @ weight + bias
-
-@mutant('weighted_sums', says='bias is missing')
-def no_bias(x, weight, bias): return x @ weight.T
-
-@mutant('weighted_sums', says='along the batch')
-def bias_upright(x, weight, bias): return x @ weight.T + bias[:, None]
-
-@mutant('weighted_sums', says='mean of the products')
-def mean_for_sum(x, weight, bias): return (x[:, None]*weight).mean(-1) + bias
-
-@mutant('weighted_sums', says='below zero')
-def with_relu(x, weight, bias): return (x @ weight.T + bias).relu()
-
-@mutant('weighted_sums', says='on their side')
-def outputs_first(x, weight, bias): return weight @ x.T + bias[:, None]
-
-@mutant('weighted_sums', says='first item only')
-def batch_of_one(x, weight, bias): return weight @ x[0] + bias
-
-@mutant('weighted_sums', says='multiplies by the bias')
-def times_bias(x, weight, bias): return (x @ weight.T)*bias
-
 @mutant('weighted_sums', says='in place')
 def adds_to_bias(x, weight, bias): return bias.add_((x @ weight.T)[0]).expand(len(x), -1)
 
-
-@mutant('standardise_pixels', says='one mean and one standard deviation')
-def over_all(xs): return (xs - xs.mean())/xs.std()
-
-@mutant('standardise_pixels', says='each picture by itself')
-def within_picture(xs): return (xs - xs.mean((1, 2), keepdim=True))/xs.std((1, 2), keepdim=True)
-
-@mutant('standardise_pixels', says='along axis 0')
-def along_rows(xs): return (xs - xs.mean(1, keepdim=True))/xs.std(1, keepdim=True)
 
 @mutant('standardise_pixels', says='dividing by it gives nan')
 def still_pixels_forgotten(xs): return (xs - xs.mean(0))/xs.std(0)
@@ -82,17 +28,6 @@ def large_floor(xs):
     still = xs.amax(0) == xs.amin(0)
     return torch.where(still, 0., (xs - xs.mean(0))/xs.std(0).clamp(min=1e-2))
 
-@mutant('standardise_pixels', says='divides by the variance')
-def by_variance(xs): return (xs - xs.mean(0))/xs.var(0)
-
-@mutant('standardise_pixels', says='n - 1')
-def by_n(xs): return (xs - xs.mean(0))/xs.std(0, correction=0)
-
-@mutant('standardise_pixels', says='old spread')
-def centred_only(xs): return xs - xs.mean(0)
-
-@mutant('standardise_pixels', says='without taking the mean away')
-def scaled_only(xs): return xs/xs.std(0)
 
 @mutant('standardise_pixels', says='in place')
 def subtracts_in_place(xs):
@@ -100,76 +35,13 @@ def subtracts_in_place(xs):
     return xs.sub_(xs.mean(0))/spread
 
 
-@mutant('class_distances', says='sum of the absolute')
-def summed(xs, means): return (xs[:, None] - means).abs().sum((2, 3))
-
-@mutant('class_distances', says='dark and light pixels cancel')
-def signed(xs, means): return (xs[:, None] - means).mean((2, 3))
-
-@mutant('class_distances', says='after averaging')
-def sign_off_late(xs, means): return (xs[:, None] - means).mean((2, 3)).abs()
-
-@mutant('class_distances', says='squares the differences')
-def squared(xs, means): return (xs[:, None] - means).square().mean((2, 3))
-
-@mutant('class_distances', says='root of the mean')
-def rooted(xs, means): return (xs[:, None] - means).square().mean((2, 3)).sqrt()
-
-@mutant('class_distances', says='turned over')
-def classes_first(xs, means): return (means[:, None] - xs).abs().mean((2, 3))
-
-@mutant('class_distances', says='number of the nearest')
-def nearest(xs, means): return (xs[:, None] - means).abs().mean((2, 3)).argmin(1)
-
-@mutant('class_distances', says='rows and the columns')
-def one_axis(xs, means): return (xs[:, None] - means).abs().mean(2)
-
 @mutant('class_distances', says='in place')
 def brightens(xs, means): return (xs.mul_(1.5)[:, None] - means).abs().mean((2, 3))
 
 
-@mutant('numerical_gradient', says='one side only')
-def forward_only(f, w, h): return _nudge_each(f, w, h, lambda f, up, w, down: (f(up) - f(w))/h)
-
-@mutant('numerical_gradient', says='two steps of `h`')
-def forgets_two(f, w, h): return _nudge_each(f, w, h, lambda f, up, w, down: (f(up) - f(down))/h)
-
-@mutant('numerical_gradient', says='wrong sign')
-def below_minus_above(f, w, h): return _nudge_each(f, w, h, lambda f, up, w, down: (f(down) - f(up))/(2*h))
-
-@mutant('numerical_gradient', says='divided by the way walked')
-def only_difference(f, w, h): return _nudge_each(f, w, h, lambda f, up, w, down: f(up) - f(down))
-
-@mutant('numerical_gradient', says='all parameters at once')
-def all_at_once(f, w, h): return torch.full_like(w, float((f(w + h) - f(w - h))/(2*h)))
-
-@mutant('numerical_gradient', says='is `h` used')
-def own_step(f, w, h): return _nudge_each(f, w, 1e-5, lambda f, up, w, down: (f(up) - f(down))/2e-5)
-
 @mutant('numerical_gradient', says='is `h` used')
 def by_autograd(f, w, h): return torch.autograd.grad(f(v := w.clone().requires_grad_()), v)[0]
 
-@mutant('numerical_gradient', says='stand in a row')
-def stays_flat(f, w, h): return _nudge_each(f, w, h, lambda f, up, w, down: (f(up) - f(down))/(2*h)).flatten()
-
-@mutant('numerical_gradient', says='whole row at a time')
-def rows_only(f, w, h):
-    out = torch.zeros_like(w)
-    for i in range(len(w)):
-        nudge = torch.zeros_like(w)
-        nudge[i] = h
-        out[i] = (f(w + nudge) - f(w - nudge))/(2*h)
-    return out
-
-@mutant('numerical_gradient', says='put a number back')
-def never_put_back(f, w, h):
-    w, out = w.clone(), torch.zeros_like(w)
-    for i in range(w.numel()):
-        w.view(-1)[i] += h
-        high = f(w)
-        w.view(-1)[i] -= 2*h
-        out.view(-1)[i] = (high - f(w))/(2*h)
-    return out
 
 @mutant('numerical_gradient', says='in place')
 def nudges_the_input(f, w, h):
@@ -181,20 +53,13 @@ def nudges_the_input(f, w, h):
         out.view(-1)[i] = (high - f(w))/(2*h)
     return out
 
-def _nudge_each(f, w, h, slope):
-    out = torch.zeros_like(w)
-    for i in range(w.numel()):
-        nudge = torch.zeros_like(w)
-        nudge.view(-1)[i] = h
-        out.view(-1)[i] = slope(f, w + nudge, w, w - nudge)
-    return out
-
 
 @mutant('minibatches', says='old order')
 def in_order(n, batch_size, generator): return list(torch.arange(n).split(batch_size))
 
 @mutant('minibatches', says='more than once')
-def with_replacement(n, batch_size, generator): return list(torch.randint(n, (n,), generator=generator).split(batch_size))
+def with_replacement(n, batch_size, generator):
+    return list(torch.randint(n, (n,), generator=generator).split(batch_size))
 
 @mutant('minibatches', says='never shown')
 def drops_last(n, batch_size, generator):
@@ -205,7 +70,8 @@ def drops_last(n, batch_size, generator):
 def global_order(n, batch_size, generator): return list(torch.randperm(n).split(batch_size))
 
 @mutant('minibatches', says='seeded again')
-def seeds_again(n, batch_size, generator): return list(torch.randperm(n, generator=generator.manual_seed(0)).split(batch_size))
+def seeds_again(n, batch_size, generator):
+    return list(torch.randperm(n, generator=generator.manual_seed(0)).split(batch_size))
 
 @mutant('minibatches', says='shuffles whole batches')
 def shuffles_batches(n, batch_size, generator):
@@ -214,7 +80,10 @@ def shuffles_batches(n, batch_size, generator):
     return [whole[i] for i in torch.randperm(len(whole), generator=generator)] + rest
 
 @mutant('minibatches', says='not how many there are')
-def so_many_batches(n, batch_size, generator): return list(torch.randperm(n, generator=generator).tensor_split(batch_size)) if n > batch_size else [torch.randperm(n, generator=generator)]
+def so_many_batches(n, batch_size, generator):
+    return list(torch.randperm(n,
+                               generator=generator).tensor_split(batch_size)) if n > batch_size else [torch.randperm(n,
+                                   generator=generator)]
 
 @mutant('minibatches', says='empty batch')
 def one_batch_more(n, batch_size, generator):
@@ -222,21 +91,9 @@ def one_batch_more(n, batch_size, generator):
     return [order[i*batch_size:(i + 1)*batch_size] for i in range(n//batch_size + 1)]
 
 @mutant('minibatches', says='go up to')
-def counts_from_one(n, batch_size, generator): return list((torch.randperm(n, generator=generator) + 1).split(batch_size))
+def counts_from_one(n, batch_size, generator):
+    return list((torch.randperm(n, generator=generator) + 1).split(batch_size))
 
-
-@mutant('seven_steps', says='points uphill')
-def climbs(loss_func, start, lr, good_enough, max_steps): return _descend(loss_func, start, -lr, good_enough, max_steps)
-
-@mutant('seven_steps', says='clear them')
-def never_clears(loss_func, start, lr, good_enough, max_steps):
-    w, losses = start.clone().requires_grad_(), []
-    while True:
-        error = loss_func(w)
-        losses.append(error.item())
-        if error <= good_enough or len(losses) > max_steps: return w.detach(), losses
-        error.backward()
-        with torch.no_grad(): w -= lr*w.grad
 
 @mutant('seven_steps', says='no step is needed')
 def asks_after_the_step(loss_func, start, lr, good_enough, max_steps):
@@ -250,10 +107,12 @@ def asks_after_the_step(loss_func, start, lr, good_enough, max_steps):
     return w.detach(), losses + [loss_func(w).item()]
 
 @mutant('seven_steps', says='`max_steps` is')
-def one_step_too_many(loss_func, start, lr, good_enough, max_steps): return _descend(loss_func, start, lr, good_enough, max_steps + 1)
+def one_step_too_many(loss_func, start, lr, good_enough, max_steps):
+    return _descend(loss_func, start, lr, good_enough, max_steps + 1)
 
 @mutant('seven_steps', says='never ends|`max_steps` is')
-def forgets_max_steps(loss_func, start, lr, good_enough, max_steps): return _descend(loss_func, start, lr, good_enough, 1000)
+def forgets_max_steps(loss_func, start, lr, good_enough, max_steps):
+    return _descend(loss_func, start, lr, good_enough, 1000)
 
 @mutant('seven_steps', says='that of the start')
 def losses_without_the_last(loss_func, start, lr, good_enough, max_steps):
@@ -265,20 +124,6 @@ def keeps_the_record(loss_func, start, lr, good_enough, max_steps):
     w, losses = _descend(loss_func, start, lr, good_enough, max_steps)
     return w.requires_grad_(), losses
 
-@mutant('seven_steps', says='steps of one length')
-def sign_steps(loss_func, start, lr, good_enough, max_steps):
-    w, losses = start.clone(), []
-    while True:
-        v = w.clone().requires_grad_()
-        error = loss_func(v)
-        losses.append(error.item())
-        if error <= good_enough or len(losses) > max_steps: return w, losses
-        w = w - lr*torch.autograd.grad(error, v)[0].sign()
-
-@mutant('seven_steps', says='one step earlier')
-def a_step_behind(loss_func, start, lr, good_enough, max_steps):
-    _, losses = _descend(loss_func, start, lr, good_enough, max_steps)
-    return _descend(loss_func, start, lr, good_enough, len(losses) - 2)[0], losses
 
 @mutant('seven_steps', says='in place')
 def moves_the_start(loss_func, start, lr, good_enough, max_steps):
@@ -286,7 +131,8 @@ def moves_the_start(loss_func, start, lr, good_enough, max_steps):
     return start.copy_(w), losses
 
 @mutant('seven_steps', says='`equal`|"equal"')
-def strictly_below(loss_func, start, lr, good_enough, max_steps): return _descend(loss_func, start, lr, good_enough - 1e-7, max_steps)
+def strictly_below(loss_func, start, lr, good_enough, max_steps):
+    return _descend(loss_func, start, lr, good_enough - 1e-7, max_steps)
 
 def _descend(loss_func, start, lr, good_enough, max_steps):
     w, losses = start.clone(), []
@@ -310,33 +156,6 @@ class _Base(SGD):
         self.speeds[i] = self.beta*self.speeds[i] + p.grad
         p -= self.lr*self.speeds[i]
 
-@mutant('momentum', says='plain steps')
-class NoSpeed(_Base):
-    def one(self, i, p): p -= self.lr*p.grad
-
-@mutant('momentum', says='1 - beta')
-class Damped(_Base):
-    def one(self, i, p):
-        self.speeds[i] = self.beta*self.speeds[i] + (1 - self.beta)*p.grad
-        p -= self.lr*self.speeds[i]
-
-@mutant('momentum', says='before this gradient')
-class OldSpeed(_Base):
-    def one(self, i, p):
-        p -= self.lr*self.speeds[i]
-        self.speeds[i] = self.beta*self.speeds[i] + p.grad
-
-@mutant('momentum', says='uphill')
-class Uphill(_Base):
-    def one(self, i, p):
-        self.speeds[i] = self.beta*self.speeds[i] + p.grad
-        p += self.lr*self.speeds[i]
-
-@mutant('momentum', says='Nesterov')
-class LooksAhead(_Base):
-    def one(self, i, p):
-        self.speeds[i] = self.beta*self.speeds[i] + p.grad
-        p -= self.lr*(p.grad + self.beta*self.speeds[i])
 
 @mutant('momentum', says='changes `.grad`')
 class SpeedIsGradient(_Base):
@@ -344,13 +163,6 @@ class SpeedIsGradient(_Base):
         p.grad.add_(self.beta*self.speeds[i])
         self.speeds[i] = p.grad
         p -= self.lr*p.grad
-
-@mutant('momentum', says='speed of its own|share one speed')
-class OneSpeed(_Base):
-    speed = 0.
-    def one(self, i, p):
-        self.speed = self.beta*self.speed + p.grad
-        p -= self.lr*self.speed
 
 @mutant('momentum', says='leave such a parameter alone')
 class NeedsEveryGradient(_Base):
