@@ -4,10 +4,11 @@ import shutil
 
 import nbformat
 import pytest
+import torch
 
 from tools.build import workbooks
 from tools.build.run_notebook import source_hash
-from tools.gates import claims, left, lessons, prose
+from tools.gates import claims, fake_cuda, left, lessons, prose
 from tools.gates.__main__ import GATES
 from tools.notebooks import ROOT, fact
 
@@ -175,6 +176,8 @@ BREAKS = {
         nbformat.v4.new_markdown_cell("![](x.png)"))), "alt text"),
     "a cell not to run": ("runs_in_jupyter", lambda r: edit(r, add("#| eval: false\n1/0")), "would run"),
     "a GPU cell that needs a GPU": ("runs_in_jupyter", lambda r: edit(r, add("#| cuda\ntorch.rand(3, device='cuda')")), "without a GPU"),
+    "a function of tensors that is not called on CUDA": (
+        "fake_cuda", lambda r: change_module(r, "seed: int = 42, #", "seed: torch.Tensor, #"), "core.seed_everything takes tensors"),
     "a module that uses a later one": ("module_order", later_chapter, "losses"),
     "a light module that imports fastai": ("import_budget", lambda r: change_module(r, "import numpy as np", "import numpy as np\nimport fastai"), "fastai"),
     "a package that imports torch": ("import_budget", lambda r: rewrite(r/"course_lib"/"__init__.py", "__version__", "import torch\n__version__"), "torch"),
@@ -224,3 +227,27 @@ def test_broken_gate_fails(small, name):
 
 
 def test_every_gate_is_broken_once(): assert set(BY_NAME) == {gate for gate, *_ in BREAKS.values()}
+
+
+MISTAKES = {  # what a function may do to a CUDA tensor: what is said of it
+    "mixes devices": (lambda x: x + torch.ones(3), "same device"), "reads a value": (lambda x: x.sum().item(), "reads a value"),
+    "asks in a condition": (lambda x: 1 if (x > 0).all() else 2, "reads a value"), "looks for places": (lambda x: x.nonzero(), "reads for aten.nonzero"),
+    "goes to the CPU": (lambda x: x.cpu(), "copies to the CPU"), "comes from the CPU": (lambda x: x + torch.ones(3).to(x.device), "copies to the device"),
+    "takes a number there": (lambda x: x*torch.as_tensor(2., device=x.device), "copies to the device"), "becomes an array": (lambda x: x.numpy(), "values"),
+    "makes a list": (lambda x: x.tolist(), "reads a value"), "fails": (lambda x: x.view(7), "RuntimeError"), "nothing": (lambda x: (x*2).softmax(0) + 1, ""),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_what_a_function_does_to_a_cuda_tensor_is_seen(mistake):
+    function, said = MISTAKES[mistake]
+    verdict = fake_cuda.verdict(lambda: function(torch.zeros(3, device="cuda")), may_wait=False)
+    assert said in verdict and bool(said) == bool(verdict), verdict
+
+
+def test_a_reason_to_wait_covers_few_waits_and_must_be_needed():
+    cuda = lambda: torch.zeros(30, device="cuda")
+    assert fake_cuda.verdict(lambda: cuda().sum().item(), may_wait=True) == ""
+    assert "30 times" in fake_cuda.verdict(lambda: [float(v) for v in cuda()], may_wait=True)
+    assert "does not" in fake_cuda.verdict(lambda: cuda() + 1, may_wait=True)
+    assert "same device" in fake_cuda.verdict(lambda: cuda() + torch.ones(30), may_wait=True)
