@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 
 import course_lib
-from course_lib.lr_finder import LRCurve, NoSuggestion, _Stop, find_lr, lr_sweep, one_cycle, pick_trial, trial_rates
+from course_lib.lr_finder import LRCurve, NoSuggestion, find_lr, lr_sweep, one_cycle, pick_trial, trial_rates
+from course_lib.lr_finder.search import _Stop
 
 RESULTS = Path(__file__).parent/'results'
 METHODS = ['robust', 'trials', 'robust4', 'robust200', 'minimum', 'steep', 'slide', 'valley']
