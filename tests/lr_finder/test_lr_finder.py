@@ -392,7 +392,7 @@ def test_suggestions_train_better_than_the_ends():
     lr = curve.suggest()
     best = curve.suggest('trials', total_steps=160)
     assert 1e-3 < lr < 1 and lr/4 <= best <= 4*lr and not isinstance(best, NoSuggestion)
-    finals = curve._trial([1e-6, lr, 9.], 60)
+    finals = curve.trial_losses([1e-6, lr, 9.], 60)
     assert finals[1] < 0.5*finals[0] and not finals[1] >= finals[2]
     assert curve.suggest('trials', total_steps=160) == best
 

@@ -1,0 +1,337 @@
+"What a training step, a loss, a hook or a model can change without holding it itself is put back, however it is reached"
+import collections
+import functools
+import gc
+import pickle
+import random
+import types
+import weakref
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from course_lib.lr_finder import find_lr
+from course_lib.state import put_back
+
+x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+y = x.sum(1, keepdim=True).sin()
+
+
+def problem():
+    "A network, its batches, its optimizer"
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    return net, DataLoader(TensorDataset(x, y), 8, shuffle=True), torch.optim.SGD(net.parameters(), 0.1)
+
+
+def plain(thing):
+    "Values of nested state"
+    if isinstance(thing, torch.Tensor): return thing.tolist()
+    if isinstance(thing, np.ndarray): return thing.tolist()
+    if isinstance(thing, dict): return {k: plain(v) for k, v in thing.items()}
+    if isinstance(thing, (list, tuple, collections.deque)): return [plain(v) for v in thing]
+    if isinstance(thing, nn.Module): return plain(thing.state_dict())
+    if isinstance(thing, random.Random): return thing.getstate()
+    return plain(vars(thing)) if hasattr(thing, "__dict__") else thing
+
+
+# Each global is changed by a function of this module alone.
+AVERAGE, NESTED, COUNTS, QUEUE, ARRAY = {}, {"ema": {"w": torch.zeros(8, 4)}, "steps": 0}, [0], collections.deque(), np.zeros(3)
+TENSOR, RNG, NUMBER, HELD = torch.zeros(3), random.Random(3), 0, types.SimpleNamespace(ema=None, best=1.)
+
+
+class Settings:
+    "Keeps its state on the class"
+    average, seen = None, []
+
+    @classmethod
+    def update(cls, net):
+        cls.average = net[0].weight.detach().clone()
+        cls.seen.append(1)
+
+
+@dataclass(slots=True)
+class Slots:
+    "Keeps its state in slots"
+    average: object = None
+    counts: list = field(default_factory=list)
+
+
+SLOTS, MODULE = Slots(), types.ModuleType("helpers")
+MODULE.average = {"w": None}
+MODULE.number = 0
+
+
+def by_dict(net): AVERAGE["w"] = net[0].weight.detach().clone(); AVERAGE["n"] = AVERAGE.get("n", 0) + 1
+def by_nested(net): NESTED["ema"]["w"].lerp_(net[0].weight.detach(), 0.1); NESTED["steps"] += 1
+def by_list(net): COUNTS[0] += 1; COUNTS.append(2)
+def by_deque(net): QUEUE.append(1)
+def by_array(net): ARRAY[0] += 1
+def by_tensor(net): TENSOR.add_(1)
+def by_generator(net): RNG.random()
+def by_namespace(net): HELD.ema = net[0].weight.detach().clone(); HELD.best = 0.
+def by_class(net): Settings.update(net)
+def by_slots(net): SLOTS.average = net[0].weight.detach().clone(); SLOTS.counts.append(1)
+def by_module(net): MODULE.average["w"] = 1; MODULE.number += 1
+def by_helper(net): by_dict(net); by_nested(net)
+
+
+def by_rebinding(net):
+    global NUMBER, NEW
+    NUMBER += 1
+    NEW = NUMBER
+
+
+def by_default(net, kept={"n": 0}, *, more=[0]): kept["n"] += 1; more[0] += 1  # noqa: B006
+def by_attribute(net): by_attribute.count += 1
+by_attribute.count = 0
+
+
+REACHES = [by_dict, by_nested, by_list, by_deque, by_array, by_tensor, by_generator, by_namespace, by_class, by_slots, by_module,
+           by_helper, by_rebinding, by_default, by_attribute]
+
+
+def world():
+    "All that the functions above can change"
+    here = [AVERAGE, NESTED, COUNTS, QUEUE, ARRAY, TENSOR, RNG, HELD, NUMBER, Settings.average, Settings.seen,
+            SLOTS.average, SLOTS.counts, MODULE.average, MODULE.number, by_default.__defaults__, by_default.__kwdefaults__,
+            by_attribute.count, "NEW" in globals()]
+    return repr(plain(here))
+
+
+def steps(net, opt, change):
+    "One training step in the forms in which people write it"
+    def step(batch):
+        opt.zero_grad(); loss = nn.functional.mse_loss(net(batch[0]), batch[1]); loss.backward(); opt.step()
+        change(net)
+        return loss
+    def wrapped(function):
+        @functools.wraps(function)
+        def outer(*args): return function(*args)
+        return outer
+    class Trainer:
+        def training_step(self, batch): return self.inner(batch)
+        def inner(self, batch): return step(batch)
+        def __call__(self, batch): return step(batch)
+    def two(first, batch): return step(batch)
+    return {"function": step, "lambda": lambda batch: step(batch), "partial": functools.partial(two, 1), "method": Trainer().training_step,
+            "object": Trainer(), "decorated": wrapped(step), "static": staticmethod(step).__func__}
+
+
+@pytest.mark.parametrize("change", REACHES, ids=lambda f: f.__name__)
+def test_globals_and_defaults_of_a_step(change):
+    net, dl, opt = problem(); before = world()
+    assert len(find_lr(net, dl, opt=opt, step=steps(net, opt, change)["function"], num_it=5, end_lr=1e-3).lrs) == 5
+    assert world() == before
+
+
+@pytest.mark.parametrize("form", steps(None, None, None))
+def test_forms_of_a_step(form):
+    net, dl, opt = problem(); before = world()
+    find_lr(net, dl, opt=opt, step=steps(net, opt, by_helper)[form], num_it=5, end_lr=1e-3)
+    assert world() == before
+
+
+@pytest.mark.parametrize("change", [by_dict, by_nested, by_class, by_slots, by_rebinding], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("place", ["loss", "forward", "forward hook", "optimizer hook", "scheduler"])
+def test_what_is_reached_from_elsewhere(place, change):
+    net, dl, opt = problem(); before, keep = world(), ()
+    def loss_func(out, target):
+        if place == "loss": change(net)
+        return nn.functional.mse_loss(out, target)
+    class Model(nn.Module):
+        def __init__(self): super().__init__(); self.net = net
+        def forward(self, inputs): change(net); return self.net(inputs)
+    if place == "forward hook": net.register_forward_hook(lambda *args: change(net))
+    if place == "optimizer hook": opt.register_step_post_hook(lambda *args: change(net))
+    if place == "scheduler": keep = [torch.optim.lr_scheduler.LambdaLR(opt, lambda n: change(net) or 1.)]
+    before = world()  # making a scheduler steps it once
+    find_lr(Model() if place == "forward" else net, dl, loss_func, opt, keep=keep, num_it=5, end_lr=1e-3)
+    with put_back(*keep):
+        for scheduler in keep: scheduler.step()
+    assert world() == before
+    change(net); assert world() != before  # the change can be seen at all
+
+
+def test_variables_of_outer_functions_come_back():
+    net, dl, opt = problem(); count, ema = 0, None
+    def step(batch):
+        nonlocal count, ema
+        count += 1; ema = net[0].weight.detach().clone()
+        opt.zero_grad(); loss = nn.functional.mse_loss(net(batch[0]), batch[1]); loss.backward(); opt.step()
+        return loss
+    find_lr(net, dl, opt=opt, step=step, num_it=5)
+    assert count == 0 and ema is None
+
+
+def test_what_a_hook_appends_to_its_list_is_a_record():
+    net, dl, opt = problem(); seen = []
+    opt.register_step_post_hook(lambda *args: seen.append(1))
+    find_lr(net, dl, nn.functional.mse_loss, opt, num_it=5, end_lr=1e-3)
+    assert len(seen) == 5
+
+
+def test_installed_packages_are_not_asked_for_their_globals():
+    from course_lib.state import Snapshot
+    assert Snapshot(nn.functional.mse_loss, functools.wraps, np.mean, nn.Linear).nbytes == 0
+    data = torch.zeros(1000)
+    assert Snapshot(lambda: data).nbytes == data.nbytes
+
+
+# ------------------------------------------------------------------ what a curve keeps alive
+
+def closure_over(net):
+    "A loss that needs the network"
+    def loss(out, target): return nn.functional.mse_loss(out, target) + 1e-4*net[0].weight.square().sum()
+    return loss
+
+
+SEARCHES = {
+    "plain": lambda net, dl, opt: dict(loss_func=nn.MSELoss(), opt=opt),
+    "default optimizer": lambda net, dl, opt: dict(loss_func=nn.functional.mse_loss),
+    "loss over the model": lambda net, dl, opt: dict(loss_func=closure_over(net), opt=opt),
+    "own step": lambda net, dl, opt: dict(opt=opt, step=steps(net, opt, lambda n: None)["function"]),
+    "partial": lambda net, dl, opt: dict(opt=opt, step=functools.partial(lambda n, b: n(b[0]).square().mean(), net)),
+    "keep": lambda net, dl, opt: dict(loss_func=nn.MSELoss(), keep=[nn.Sequential(net), dl]),
+}
+
+
+@pytest.mark.parametrize("kind", SEARCHES)
+@pytest.mark.parametrize("dead", ["model", "loader", "both"])
+def test_a_curve_keeps_neither_model_nor_loader_alive(kind, dead):
+    net, dl, opt = problem(); kwargs = SEARCHES[kind](net, dl, opt)
+    curve = find_lr(net, dl, num_it=20, **kwargs)
+    refs = [weakref.ref(thing) for thing, name in ((net, "model"), (dl, "loader")) if dead in (name, "both")]
+    if dead != "loader": net = None
+    if dead != "model": dl = None
+    kwargs = None; gc.collect()
+    assert not any(ref() for ref in refs)
+    with pytest.raises(ValueError, match="gone" if curve.suggest() else "gone|no suggestion"):
+        if not curve.suggest(): raise ValueError("no suggestion")
+        curve.suggest("trials")
+
+
+def test_trials_work_as_long_as_model_and_loader_live():
+    net, dl, _ = problem()
+    curve = find_lr(net, dl, nn.MSELoss(), torch.optim.Adam(net.parameters()))  # loss and optimizer are held by nobody else
+    gc.collect()
+    assert curve.trial_losses([1e-6, 0.01], 30)[1] < curve.trial_losses([1e-6], 30)[0]
+
+
+def test_a_curve_can_be_pickled():
+    net, dl, opt = problem()
+    curve = find_lr(net, dl, nn.MSELoss(), opt, num_it=20)
+    again = pickle.loads(pickle.dumps(curve))
+    assert again.losses.equal(curve.losses) and again.suggest() == curve.suggest()
+    with pytest.raises(ValueError, match="find_lr"): again.trial_losses([0.1], 20)
+
+
+# ------------------------------------------------------------------ optimizers that need a closure
+
+class Sharpness(torch.optim.Optimizer):
+    "An optimizer that evaluates the loss itself"
+    def __init__(self, params): super().__init__(params, dict(lr=0.1))
+    def step(self, closure): return closure()
+
+
+@pytest.mark.parametrize("make", [torch.optim.LBFGS, Sharpness])
+def test_an_optimizer_with_a_closure_is_sent_to_step(make):
+    net, dl, _ = problem()
+    with pytest.raises(ValueError, match="step="): find_lr(net, dl, nn.MSELoss(), make(net.parameters()))
+
+
+def test_lbfgs_through_step():
+    net, dl, _ = problem(); opt = torch.optim.LBFGS(net.parameters(), max_iter=3)
+    def step(batch):
+        def closure():
+            opt.zero_grad(); loss = nn.functional.mse_loss(net(batch[0]), batch[1]); loss.backward()
+            return loss
+        return opt.step(closure)
+    for batch in dl: step(batch)
+    before = plain(net), plain({str(k): v for k, v in opt.state_dict()["state"][0].items()})
+    curve = find_lr(net, dl, opt=opt, step=step, num_it=20)
+    assert len(curve.lrs) > 5
+    assert (plain(net), plain({str(k): v for k, v in opt.state_dict()["state"][0].items()})) == before
+
+
+# ------------------------------------------------------------------ batches in other clothes
+
+def fastai_types():
+    "Pairs of tensor classes that fastai's loaders hand out"
+    from fastai.torch_core import TensorBase, TensorCategory, TensorImage, TensorImageBW, TensorMask, TensorMultiCategory
+    return [(TensorImage, TensorCategory), (TensorImage, TensorMask), (TensorImage, TensorMultiCategory), (TensorImageBW, TensorCategory),
+            (TensorBase, TensorBase), (TensorImage, torch.Tensor)]
+
+
+@pytest.mark.parametrize("pair", range(6))
+def test_tensor_classes_straight_from_a_loader(pair):
+    pytest.importorskip("fastai.torch_core")
+    kind, target = fastai_types()[pair]
+    labels = (x.sum(1) > 0).long()
+    wanted = torch.stack([labels, 1 - labels], 1).float() if "Multi" in target.__name__ or target is kind else labels
+    loss_func = nn.BCEWithLogitsLoss() if wanted.is_floating_point() else nn.CrossEntropyLoss()
+    curves = []
+    for dress, dress_target in ((torch.Tensor, torch.Tensor), (kind, target)):
+        torch.manual_seed(0); net = nn.Linear(4, 2)
+        batches = [(x[i:i + 8].as_subclass(dress), wanted[i:i + 8].as_subclass(dress_target)) for i in range(0, 64, 8)]
+        curves.append(find_lr(net, batches, loss_func, num_it=30))
+    assert curves[0].losses.equal(curves[1].losses)
+
+
+def test_a_loader_of_fastai_under_a_plain_loop():
+    fv = pytest.importorskip("fastai.basics")
+    from fastai.torch_core import TensorCategory, TensorImage
+    items = [(TensorImage(a), TensorCategory(int(b > 0))) for a, b in zip(x, y)]
+    dl = fv.DataLoader(items, bs=16, shuffle=True)
+    torch.manual_seed(0); net = nn.Linear(4, 2)
+    assert len(find_lr(net, dl, nn.CrossEntropyLoss(), num_it=20, end_lr=0.1).lrs) == 20
+
+
+def test_nested_batches_reach_a_step_as_they_were():
+    class Encoding(collections.UserDict):
+        "As tokenizers of transformers return"
+        moved = 0
+        def to(self, device): type(self).moved += 1; return self
+    Pair = collections.namedtuple("Pair", "a b")
+    batch = [{"x": Pair(x[:8], [x[:8]])}, Encoding(x=x[:8]), collections.OrderedDict(x=1), "text"]
+    net, _, opt = problem(); seen = []
+    def step(got):
+        seen.append([type(got[0]["x"]), type(got[1]), type(got[2]), got[3], Encoding.moved])
+        opt.zero_grad(); loss = net(got[0]["x"].b[0]).square().mean(); loss.backward(); opt.step()
+        print(seen[-1], flush=True)
+        return loss
+    import contextlib, io
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out): find_lr(net, [batch], opt=opt, step=step, num_it=3)
+    assert out.getvalue().count("Pair'>, ") == 3 and "Encoding'>, <class 'collections.OrderedDict'>, 'text'" in out.getvalue()
+    packed = nn.utils.rnn.pack_sequence([x[:3], x[:2]])
+    from course_lib.lr_finder.loops import _moved
+    assert _moved(packed, torch.device("cpu")).batch_sizes.equal(packed.batch_sizes)
+
+
+# ------------------------------------------------------------------ real clients
+
+def test_the_training_step_of_the_trainer_of_transformers(tmp_path):
+    transformers = pytest.importorskip("transformers", reason="the extra 'clients' is not installed")
+    pytest.importorskip("accelerate", reason="the extra 'clients' is not installed")
+    class Model(nn.Module):
+        def __init__(self): super().__init__(); self.body = nn.Linear(4, 2)
+        def forward(self, x, labels=None):
+            logits = self.body(x)
+            return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
+    torch.manual_seed(0)
+    model, labels = Model(), (x.sum(1) > 0).long()
+    data = [{"x": a, "labels": b} for a, b in zip(x, labels)]
+    args = transformers.TrainingArguments(str(tmp_path), per_device_train_batch_size=8, report_to=[], use_cpu=True)
+    trainer = transformers.Trainer(model, args, train_dataset=data)
+    opt = trainer.create_optimizer()
+    def step(batch):
+        opt.zero_grad(); loss = trainer.training_step(model, batch); opt.step()
+        return loss
+    before = plain(model)
+    curve = find_lr(model, trainer.get_train_dataloader(), opt=opt, step=step)
+    assert isinstance(curve.suggest(), float) and plain(model) == before
