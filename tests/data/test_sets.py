@@ -11,7 +11,7 @@ from PIL import Image
 
 from course_lib.data import catalogue, get, info, photographs, verify
 from course_lib.data.sets import _fastai_data
-from tests.data.helpers import folder
+from tests.data.helpers import NUMBERS, folder, make_archive
 
 
 REAL = os.environ.get('COURSE_LIB_DATA')
@@ -104,6 +104,61 @@ def test_a_subset_is_not_called_real(clean, small, capsys):
     assert capsys.readouterr().out.startswith('ml-100k: sample')
 
 
+@pytest.mark.parametrize('ending', ['7z', 'rar', 'tar.bz2', 'tar.xz', 'tar.zst', 'gz', 'RAR'])
+def test_an_archive_that_is_not_taken_is_named(clean, capsys, ending):
+    (clean/'root').mkdir()
+    (clean/'root'/f'mnist_sample.{ending}').write_bytes(b'packed')
+    (clean/'root'/f'human_numbers.{ending}').write_bytes(b'packed')
+    path = get('mnist_sample', root=clean/'root')
+    said = capsys.readouterr().out
+    assert f'(mnist_sample.{ending} seen and not taken; what `get` unpacks ends in .tgz, .tar.gz, .tar, .zip)' in said and 'sample' in said
+    with pytest.raises(FileNotFoundError, match=f'human_numbers.{ending} seen and not taken'): get('human_numbers', root=clean/'root')
+    with pytest.warns(UserWarning, match='seen and not taken'): assert get('mnist_sample', root=clean/'root', quiet=True) == path
+    assert capsys.readouterr().out == ''
+
+
+def test_of_two_archives_one_is_taken_and_the_other_named(clean, capsys):
+    folder(clean/'root')
+    (clean/'two').mkdir()
+    for ending in ('.tgz', '.zip'): make_archive(clean/'two'/f'human_numbers{ending}', NUMBERS)
+    get('human_numbers', root=clean/'two')
+    (clean/'root'/'human_numbers.zip').write_bytes(b'beside its folder')
+    get('human_numbers', root=clean/'root')
+    assert capsys.readouterr().out.splitlines() == ['human_numbers: real, from root (human_numbers.zip seen and not taken)']*2
+
+
+def test_what_only_begins_like_an_archives_name(clean, capsys):
+    folder(clean/'root')
+    for name in ('human_numbers.zip.part', 'human_numbers2.zip', 'human_numbers.txt', 'my_human_numbers.zip'): (clean/'root'/name).write_bytes(b'x')
+    (clean/'root'/'human_numbers.tgz').mkdir()
+    get('human_numbers', root=clean/'root')
+    assert capsys.readouterr().out == 'human_numbers: real, from root\n'
+
+
+def test_quiet(clean, capsys, recwarn):
+    get('mnist_sample', quiet=True)
+    get('human_numbers', root=folder(clean/'root'), quiet=True)
+    assert capsys.readouterr().out == '' and not [w for w in recwarn if w.category is UserWarning]
+
+
+def test_a_folder_that_may_not_be_read_is_no_place(clean, monkeypatch):
+    "fastai's folder in somebody else's home"
+    def refuse(self): raise PermissionError(13, 'Permission denied', str(self))
+    monkeypatch.setattr(Path, 'iterdir', refuse)
+    monkeypatch.setattr(os.path, 'exists', lambda p: False)  # what it says of a path that may not be looked at
+    with pytest.raises(FileNotFoundError, match='has no offline default'): get('human_numbers')
+
+
+def test_tilde_in_the_names_of_folders(clean, monkeypatch):
+    for name in ('HOME', 'USERPROFILE'): monkeypatch.setenv(name, str(clean))
+    folder(clean/'mine')
+    assert get('human_numbers', root='~/mine') == clean/'mine'/'human_numbers'
+    monkeypatch.setenv('COURSE_LIB_DATA', '~/mine')
+    assert get('human_numbers') == clean/'mine'/'human_numbers'
+    monkeypatch.setenv('COURSE_LIB_DATA', '~nobody-is-called-so/mine')
+    with pytest.raises(FileNotFoundError, match='COURSE_LIB_DATA names'): get('human_numbers')
+
+
 def test_photographs(offline):
     pics = photographs()
     assert {k: (v.size, v.mode) for k, v in pics.items()} == {'china': ((640, 427), 'RGB'), 'flower': ((640, 427), 'RGB')}
@@ -120,7 +175,7 @@ ARCHIVES = {  # name: (what `get` says, pattern, count)
     'mnist_sample': ('real', '*/*/*.png', 14434), 'mnist_tiny': ('real', '**/*.png', 1428), 'mnist_png': ('sample', '*/*/*.png', 6000),
     'cifar10': ('sample', '*/*/*.png', 6000), 'cifar100': ('sample', '*/*/*/*.png', 12000), 'camvid_tiny': ('real', 'labels/*_P.png', 100),
     'adult_sample': ('real', '*.csv', 1), 'imdb_sample': ('real', '*.csv', 1), 'imdb': ('sample', '*/*/*.txt', 3000),
-    'human_numbers': ('real', '*.txt', 2), 'movie_lens_sample': ('real', '*.csv', 1), 'ml-latest-small': ('real', '*.csv', 4),
+    'human_numbers': ('real', '*.txt', 2), 'movie_lens_sample': ('real', '*.csv', 1), 'ml-latest-small': ('real', '*.csv', 4), 'ml-100k': ('real', 'u*.base', 7),
     'bulldozers_valid': ('real', '*.csv', 2), 'weights': ('real', '*.pth', 3)}
 
 
@@ -130,14 +185,14 @@ class TestReal:
     @pytest.mark.parametrize('name', ARCHIVES)
     def test_archive(self, name, capsys):
         kind, pattern, count = ARCHIVES[name]
-        if not any((Path(REAL)/n).exists() for n in (name, f'{name}.tgz')): pytest.skip(f"{name} is not in COURSE_LIB_DATA")
+        if not any((Path(REAL)/n).exists() for n in (name, f'{name}.tgz', f'{name}.zip')): pytest.skip(f"{name} is not in COURSE_LIB_DATA")
         path = get(name)
         assert capsys.readouterr().out == f'{name}: {kind}, from COURSE_LIB_DATA\n'
         assert len(list(path.glob(pattern))) == count and path.name == info(name).folder
         if (path/'.made.json').exists(): verify(path)
 
     def test_every_archive_there_is_can_be_had(self):
-        for f in Path(REAL).glob('*.tgz'): assert info(f.stem).name == f.stem
+        for f in [*Path(REAL).glob('*.tgz'), *Path(REAL).glob('*.zip')]: assert info(f.stem).name == f.stem
 
     def test_a_file(self):
         assert len(get('titanic_raw.csv').read_text().splitlines()) == 892

@@ -14,18 +14,52 @@ import pytest
 
 from course_lib.data import draw_pets, get, verify
 from course_lib.data.store import _made_once
-from tests.data.helpers import NUMBERS, make_archive
+from tests.data.helpers import ENDINGS, NUMBERS, make_archive
 
-def test_archive_is_unpacked_once_and_root_is_left_alone(clean):
+@pytest.mark.parametrize('ending', ENDINGS)
+def test_archive_is_unpacked_once_and_root_is_left_alone(clean, ending):
     root = clean/'root'; root.mkdir()
-    make_archive(root/'human_numbers.tgz', NUMBERS)
+    make_archive(root/f'human_numbers{ending}', NUMBERS)
     path = get('human_numbers', root=root)
-    assert path.name == 'human_numbers' and clean/'cache' in path.parents and os.listdir(root) == ['human_numbers.tgz']
+    assert path.name == 'human_numbers' and clean/'cache' in path.parents and os.listdir(root) == [f'human_numbers{ending}']
     assert (path/'train.txt').read_bytes() == NUMBERS[0][1]
     before = (path/'train.txt').stat().st_mtime_ns
     assert get('human_numbers', root=root) == path and (path/'train.txt').stat().st_mtime_ns == before
-    make_archive(root/'human_numbers.tgz', [(NUMBERS[0][0], b'other'), NUMBERS[1]])  # another archive under the same name
+    make_archive(root/f'human_numbers{ending}', [(NUMBERS[0][0], b'other'), NUMBERS[1]])  # another one under the same name
     assert (get('human_numbers', root=root)/'train.txt').read_bytes() == b'other'
+
+
+@pytest.mark.parametrize('said, kind', [('.tgz', '.tar'), ('.tgz', '.zip'), ('.zip', '.tgz'), ('.tar', '.tar.gz'), ('.ZIP', '.zip')])
+def test_an_archive_is_known_by_what_it_is(clean, said, kind):
+    "Browsers unpack gzip on the way and keep the name; somebody renames a file; Windows writes capitals"
+    root = clean/'root'; root.mkdir()
+    make_archive(root/f'x{kind}', NUMBERS).rename(root/f'human_numbers{said}')
+    assert (get('human_numbers', root=root)/'valid.txt').read_bytes() == NUMBERS[1][1]
+
+
+def test_a_zip_as_its_publisher_ships_it(clean, capsys):
+    "A folder entry first, files with Unix modes, and more in it than the set needs"
+    import zipfile
+    root = clean/'root'; root.mkdir()
+    with zipfile.ZipFile(root/'ml-100k.zip', 'w') as packed:
+        packed.writestr(zipfile.ZipInfo('ml-100k/'), b'')
+        for name, content in {'u.data': b'1\t1\t5\t0\n'*100_000, 'u.item': b'caf\xe9', 'u.user': b'x', 'u.genre': b'x', 'mku.sh': b'#!'}.items():
+            entry = zipfile.ZipInfo(f'ml-100k/{name}')
+            entry.external_attr = 0o100750 << 16
+            packed.writestr(entry, content, zipfile.ZIP_DEFLATED)
+    path = get('ml-100k', root=root)
+    assert capsys.readouterr().out == 'ml-100k: real, from root\n' and (path/'u.item').read_bytes() == b'caf\xe9'
+    verify(path)
+
+
+def test_a_zip_with_a_password(clean):
+    root = clean/'root'; root.mkdir()
+    raw = bytearray(make_archive(root/'human_numbers.zip', NUMBERS).read_bytes())
+    for mark, at in ((b'PK\3\4', 6), (b'PK\1\2', 8)):  # the flag that says "encrypted", in both headers of each file
+        start = raw.find(mark)
+        while start >= 0: raw[start + at] |= 1; start = raw.find(mark, start + 1)
+    (root/'human_numbers.zip').write_bytes(raw)
+    with pytest.raises(ValueError, match='human_numbers.zip.*encrypted'): get('human_numbers', root=root)
 
 
 def link(name, target, kind=tarfile.SYMTYPE):
@@ -33,6 +67,7 @@ def link(name, target, kind=tarfile.SYMTYPE):
     return m
 
 
+@pytest.mark.parametrize('ending', ENDINGS)
 @pytest.mark.parametrize('bad', [
     [('human_numbers/../../evil.txt', b'x')], [('../evil.txt', b'x')], [('/course_lib_evil.txt', b'x')],
     [('human_numbers\\..\\evil.txt', b'x')], [('C:/evil.txt', b'x')], [('human_numbers/C:evil.txt', b'x')],
@@ -44,25 +79,36 @@ def link(name, target, kind=tarfile.SYMTYPE):
     [('other/evil.txt', b'x')], [('evil.txt', b'x')],
     [('human_numbers/train.txt', b'a second time')],
 ], ids=lambda b: str(b[0][0].name if isinstance(b[0][0], tarfile.TarInfo) else b[0][0]))
-def test_archive_never_leaves_its_folder(clean, bad):
+def test_archive_never_leaves_its_folder(clean, bad, ending):
     root = clean/'root'; root.mkdir()
-    make_archive(root/'human_numbers.tgz', NUMBERS + bad)
-    with pytest.raises(ValueError, match='human_numbers.tgz.*delete') as e: get('human_numbers', root=root)
-    assert str(root/'human_numbers.tgz') in str(e.value)
+    make_archive(root/f'human_numbers{ending}', NUMBERS + bad)
+    with pytest.raises(ValueError, match=f'human_numbers{ending}.*delete') as e: get('human_numbers', root=root)
+    assert str(root/f'human_numbers{ending}') in str(e.value)
     left = [p for p in clean.rglob('*') if p.is_file() or p.is_symlink()]
-    assert sorted(p.name for p in left) == ['.human_numbers.lock', 'human_numbers.tgz']
+    assert sorted(p.name for p in left) == ['.human_numbers.lock', f'human_numbers{ending}']
     assert not Path('/course_lib_evil.txt').exists()
 
 
+@pytest.mark.parametrize('ending', ENDINGS)
 @pytest.mark.parametrize('keep', [0, 1, 5, 20, 0.3, 0.6, 0.9, -9, -4, -1])
-def test_truncated_archive(clean, keep):
+def test_truncated_archive(clean, keep, ending):
     root = clean/'root'; root.mkdir()
-    rng = np.random.default_rng(0)
-    whole = make_archive(root/'human_numbers.tgz', NUMBERS + [('human_numbers/noise.bin', rng.bytes(5000))]).read_bytes()
+    archive, rng = root/f'human_numbers{ending}', np.random.default_rng(0)
+    whole = make_archive(archive, NUMBERS + [('human_numbers/noise.bin', rng.bytes(5000))]).read_bytes()
+    if ending == '.tar': whole = whole.rstrip(b'\0') # zeros at the end say that it is complete
     n = int(keep*len(whole)) if isinstance(keep, float) else keep if keep >= 0 else len(whole) + keep
-    (root/'human_numbers.tgz').write_bytes(whole[:n])
-    with pytest.raises(ValueError, match='human_numbers.tgz'): get('human_numbers', root=root)
+    archive.write_bytes(whole[:n])
+    with pytest.raises(ValueError, match=f'human_numbers{ending}'): get('human_numbers', root=root)
     assert not list(clean.rglob('train.txt'))
+
+
+def test_a_tar_that_ends_between_two_files(clean):
+    "Nothing is missing of what is there; only the end tells"
+    root = clean/'root'; root.mkdir()
+    archive = make_archive(root/'human_numbers.tar', NUMBERS)
+    size = 512 + -(-len(NUMBERS[0][1])//512)*512
+    archive.write_bytes(archive.read_bytes()[:size])
+    with pytest.raises(ValueError, match='does not end as a tar does'): get('human_numbers', root=root)
 
 
 def test_a_flipped_bit_in_an_archive(clean):

@@ -1,4 +1,4 @@
-"""What `course_lib.datablocks` promises: `check` finds each planted fault and nothing on clean data, `trace` shows the real
+"""What `course_lib.datablocks` promises: `check_data` finds each planted fault and nothing on clean data, `trace` shows the real
 pipeline, and bad input is named."""
 import pickle
 import random
@@ -13,11 +13,11 @@ from fastai.data.transforms import (ColReader, FuncSplitter, GrandparentSplitter
                                     parent_label)
 from fastai.vision.augment import Flip, RandomResizedCrop, Resize
 from fastai.vision.core import imagenet_stats
-from fastai.vision.data import ImageBlock
+from fastai.vision.data import BBoxBlock, BBoxLblBlock, ImageBlock
 from PIL import Image, ImageFile
 
-from course_lib.datablocks import (Finding, GroupSplitter, NameLabeller, Report, apply_choices, chance_at_k, check, picture_hash,
-                                   precision_at_k, top_losses, trace)
+from course_lib.datablocks import (Finding, GroupSplitter, NameLabeller, Report, apply_choices, chance_at_k, check_data,
+                                   picture_hash, precision_at_k, top_losses, trace)
 
 STATS = [0.5]*3, [0.25]*3
 
@@ -53,7 +53,7 @@ def kinds(report) -> set: return {f.kind for f in report.findings}
 # check
 
 def test_clean_data_gives_no_finding(folder):
-    report = check(loaders(folder))
+    report = check_data(loaders(folder))
     assert report.findings == () and report.ok
     assert report.n_files == (24, 12) and report.counts == {l: (8, 4) for l in ("ant", "bee", "cat")}
     assert report.sizes == ((120, 90), (120, 90))
@@ -66,7 +66,7 @@ def test_unreadable_file(folder, damage):
     dls, bad = loaders(folder), folder/"valid"/"bee"/"bee_2.jpg"
     if damage == "missing": bad.unlink()
     else: bad.write_bytes({"empty": b"", "text": b"<html>not found</html>", "truncated": bad.read_bytes()[:-400]}[damage])
-    report = check(dls)
+    report = check_data(dls)
     assert kinds(report) == {"unreadable"} and report.of("unreadable") == (bad,) and not report.ok
     assert report.findings[0].severity == "error"
 
@@ -75,28 +75,28 @@ def test_truncated_file_is_found_even_where_pillow_was_told_to_accept_it(folder,
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     bad = folder/"train"/"ant"/"ant_3.jpg"
     bad.write_bytes(bad.read_bytes()[:-400])
-    assert check(loaders(folder)).of("unreadable") == (bad,)
+    assert check_data(loaders(folder)).of("unreadable") == (bad,)
     assert ImageFile.LOAD_TRUNCATED_IMAGES is True
 
 
 def test_label_missing_from_one_side(folder):
     for f in (folder/"valid"/"cat").iterdir(): f.unlink()
-    report = check(loaders(folder))
+    report = check_data(loaders(folder))
     assert kinds(report) == {"not in valid"} and report.of("not in valid") == ("cat",)
     for f in (folder/"train"/"bee").iterdir(): f.unlink()
-    report = check(loaders(folder))
+    report = check_data(loaders(folder))
     assert report.of("not in train") == ("bee",) and report.findings[0].severity == "error"
 
 
 def test_label_of_the_vocabulary_without_pictures(folder):
-    report = check(loaders(folder, blocks=(ImageBlock, CategoryBlock(vocab=["ant", "bee", "cat", "dog"]))))
+    report = check_data(loaders(folder, blocks=(ImageBlock, CategoryBlock(vocab=["ant", "bee", "cat", "dog"]))))
     assert report.of("no pictures") == ("dog",) and report.ok
 
 
 def test_exact_duplicate_across_the_split(folder):
     a, b = folder/"train"/"ant"/"ant_0.jpg", folder/"valid"/"ant"/"copy.jpg"
     b.write_bytes(a.read_bytes())
-    report = check(loaders(folder))
+    report = check_data(loaders(folder))
     assert kinds(report) == {"duplicate"} and set(report.of("duplicate")[0]) == {a, b}
 
 
@@ -107,7 +107,7 @@ def test_near_duplicate_across_the_split(folder, change):
     im = {"quality": lambda: im, "smaller": lambda: im.resize((80, 60)), "brighter": lambda: im.point(lambda v: min(255, v + 20)),
           "shifted": lambda: im.crop((2, 2, 120, 90))}[change]()
     im.save(b, quality=50)
-    report = check(loaders(folder))
+    report = check_data(loaders(folder))
     assert kinds(report) == {"near-duplicate"} and set(report.of("near-duplicate")[0]) == {a, b}
     assert report.findings[0].severity == "warning"
 
@@ -115,7 +115,7 @@ def test_near_duplicate_across_the_split(folder, change):
 def test_same_picture_under_two_labels_and_on_one_side(folder):
     a, b = folder/"train"/"ant"/"ant_0.jpg", folder/"train"/"cat"/"ant_0.jpg"
     b.write_bytes(a.read_bytes())
-    report = check(loaders(folder))
+    report = check_data(loaders(folder))
     assert kinds(report) == {"two labels", "repeat"} and set(report.of("two labels")[0]) == {a, b}
 
 
@@ -124,25 +124,25 @@ def test_values_not_normalised(folder, tfms):
     class Normalize2(Normalize): order = 100
     tfms = [Normalize2.from_stats(*imagenet_stats) if t == "again" else t for t in tfms]
     dls = loaders(folder, batch_tfms=tfms)
-    assert kinds(check(dls)) == {"not normalised"}
+    assert kinds(check_data(dls)) == {"not normalised"}
 
 
 def test_not_finite_values(folder):
-    assert kinds(check(loaders(folder, batch_tfms=[Normalize.from_stats([0.5]*3, [0., 1., 1.])]))) == {"not finite"}
+    assert kinds(check_data(loaders(folder, batch_tfms=[Normalize.from_stats([0.5]*3, [0., 1., 1.])]))) == {"not finite"}
 
 
 def test_imbalance_and_its_limit(folder):
     for i in range(2, 8): (folder/"train"/"cat"/f"cat_{i}.jpg").unlink()  # 8, 8, 2
-    assert check(loaders(folder)).ok
-    report = check(loaders(folder), imbalance=3.9)
+    assert check_data(loaders(folder)).ok
+    report = check_data(loaders(folder), imbalance=3.9)
     assert kinds(report) == {"imbalance"} and report.of("imbalance")[1] == "cat"
-    assert check(loaders(folder), imbalance=4).ok
+    assert check_data(loaders(folder), imbalance=4).ok
 
 
 def test_sizes(folder):
     picture(9001, (400, 100)).save(folder/"train"/"ant"/"long.jpg")
     picture(9002, (30, 40)).save(folder/"valid"/"bee"/"small.jpg")
-    report = check(loaders(folder))
+    report = check_data(loaders(folder))
     assert report.of("long") == (folder/"train"/"ant"/"long.jpg",) and report.of("small") == (folder/"valid"/"bee"/"small.jpg",)
     assert report.sizes == ((30, 40), (400, 100))
 
@@ -150,23 +150,23 @@ def test_sizes(folder):
 def test_items_of_mixed_size_do_not_make_a_batch(folder):
     picture(9001, (100, 100)).save(folder/"train"/"ant"/"other.jpg")
     dls = block(item_tfms=[], batch_tfms=[]).dataloaders(folder, bs=64, num_workers=0)
-    assert kinds(check(dls)) == {"batch"}
+    assert kinds(check_data(dls)) == {"batch"}
 
 
 def test_valid_file_without_a_label(folder):
     (folder/"valid"/"ant"/"ant_0.jpg").rename(folder/"valid"/"ant"/"0.jpg")
-    report = check(loaders(folder, get_y=NameLabeller(r"^([a-z]+)_\d+\.jpg$")))
+    report = check_data(loaders(folder, get_y=NameLabeller(r"^([a-z]+)_\d+\.jpg$")))
     assert kinds(report) == {"unlabelled"} and report.of("unlabelled") == (folder/"valid"/"ant"/"0.jpg",)
     assert report.n_files == (24, 12)
 
 
 def test_empty_side(folder):
-    assert "empty" in kinds(check(loaders(folder, splitter=FuncSplitter(lambda o: False))))
+    assert "empty" in kinds(check_data(loaders(folder, splitter=FuncSplitter(lambda o: False))))
 
 
 def test_findings_come_worst_first_and_print(folder):
     (folder/"train"/"ant"/"ant_0.jpg").write_bytes(b"")
-    report = check(loaders(folder, batch_tfms=[]))
+    report = check_data(loaders(folder, batch_tfms=[]))
     assert [f.severity for f in report.findings] == ["error", "warning"]
     assert "unreadable" in repr(report) and "mend:" in repr(report) and "<td" in report._repr_html_()
     assert "&lt;b&gt;" in Report((Finding("note", "k", "<b>", (), "m"),), (1, 1), {}, None)._repr_html_()
@@ -179,20 +179,20 @@ def test_table_multi_label_and_regression_targets(folder):
     by_col = FuncSplitter(lambda row: row.is_valid)
     split = lambda o: by_col([r for _, r in o.iterrows()])
     table = dict(get_items=None, splitter=split, get_x=ColReader("name"))
-    report = check(loaders(df, blocks=(ImageBlock, MultiCategoryBlock), get_y=ColReader("kinds", label_delim=" "), **table))
+    report = check_data(loaders(df, blocks=(ImageBlock, MultiCategoryBlock), get_y=ColReader("kinds", label_delim=" "), **table))
     assert report.counts == {"ant": (8, 4), "bee": (8, 4), "cat": (16, 8)} and report.ok
-    report = check(loaders(df, blocks=(ImageBlock, RegressionBlock), get_y=ColReader("number"), **table))
+    report = check_data(loaders(df, blocks=(ImageBlock, RegressionBlock), get_y=ColReader("number"), **table))
     assert report.counts == {} and report.ok
     df.loc[3, "name"] = str(folder/"nowhere.jpg")
     dls = loaders(df, blocks=(ImageBlock, MultiCategoryBlock), get_y=ColReader("kinds", label_delim=" "), **table)
-    assert check(dls).of("unreadable") == (folder/"nowhere.jpg",)
+    assert check_data(dls).of("unreadable") == (folder/"nowhere.jpg",)
 
 
 def test_check_leaves_random_state_and_files(folder):
     dls = loaders(folder, batch_tfms=[Flip(), Normalize.from_stats(*STATS)])
     before = sorted((f, f.stat().st_mtime_ns) for f in folder.rglob("*"))
     states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
-    check(dls)
+    check_data(dls)
     assert states == (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
     assert before == sorted((f, f.stat().st_mtime_ns) for f in folder.rglob("*"))
 
@@ -200,9 +200,9 @@ def test_check_leaves_random_state_and_files(folder):
 def test_check_bad_input(folder):
     dls = loaders(folder)
     for kwargs in (dict(bits=65), dict(alike=2), dict(imbalance=0.5)):
-        with pytest.raises(ValueError, match=next(iter(kwargs))): check(dls, **kwargs)
-    with pytest.raises(TypeError, match="DataLoaders"): check(dls.train)
-    with pytest.raises(TypeError, match="DataLoaders"): check(object())
+        with pytest.raises(ValueError, match=next(iter(kwargs))): check_data(dls, **kwargs)
+    with pytest.raises(TypeError, match="DataLoaders"): check_data(dls.train)
+    with pytest.raises(TypeError, match="DataLoaders"): check_data(object())
 
 
 def test_picture_hash_sees_shape_not_brightness():
@@ -211,6 +211,75 @@ def test_picture_hash_sees_shape_not_brightness():
     assert all(picture_hash(0.5*g + 60) == h for g, h in zip(grey, hashes))
     assert min((a ^ b).bit_count() for i, a in enumerate(hashes) for b in hashes[:i]) > 12
     assert all(0 <= h < 2**64 for h in hashes)
+
+
+def test_the_old_name_of_check_data_still_answers():
+    import course_lib.datablocks as blocks
+    with pytest.warns(DeprecationWarning, match="check is now called check_data"): assert blocks.check is check_data
+
+
+def two_targets(folder, **kwargs):
+    "The label of the folder, and whether the number in the name is even"
+    return loaders(folder, blocks=(ImageBlock, CategoryBlock, CategoryBlock), n_inp=1,
+                   get_y=[parent_label, lambda f: "even" if int(f.stem[-1]) % 2 == 0 else "ant"], **kwargs)
+
+
+def test_two_category_targets_are_counted_apart(folder):
+    report = check_data(two_targets(folder))
+    assert report.ok and report.counts == {**{f"y0: {l}": (8, 4) for l in ("ant", "bee", "cat")},
+                                           "y1: ant": (12, 6), "y1: even": (12, 6)}  # 'ant' stands in both, and is two things
+    for f in (folder/"valid"/"cat").iterdir(): f.unlink()
+    assert check_data(two_targets(folder)).of("not in valid") == ("y0: cat",)
+
+
+def test_imbalance_is_looked_for_in_each_target_alone(folder):
+    for side in ("train", "valid"):
+        for f in (folder/side/"cat").iterdir(): f.unlink()
+    for i in range(2, 8): (folder/"train"/"bee"/f"bee_{i}.jpg").unlink()  # y0: 8 and 2; y1: 5 and 5
+    report = check_data(two_targets(folder), imbalance=3)
+    assert report.of("imbalance") == ("y0: ant", "y0: bee") and check_data(two_targets(folder), imbalance=4).of("imbalance") == ()
+
+
+def test_a_category_beside_a_number_or_several_labels(folder):
+    number = loaders(folder, blocks=(ImageBlock, CategoryBlock, RegressionBlock), n_inp=1, get_y=[parent_label, lambda f: float(f.stem[-1])])
+    assert check_data(number).counts == {l: (8, 4) for l in ("ant", "bee", "cat")}  # one category: no name before it
+    both = loaders(folder, blocks=(ImageBlock, MultiCategoryBlock, CategoryBlock), n_inp=1, get_y=[lambda f: [parent_label(f), "insect"], parent_label])
+    assert check_data(both).counts["y0: insect"] == (24, 12) and check_data(both).counts["y1: cat"] == (8, 4)
+
+
+def grey_levels(i: int, top: float, kind) -> np.ndarray:
+    "Blobs in grey, from 0 to `top`"
+    grey = np.asarray(picture(i, (60, 60)).convert("L"), dtype=float)
+    return (grey/255*top).astype(kind)
+
+
+@pytest.mark.parametrize("kind, top, ending, said", [(np.uint16, 60_000, "png", "white"), (np.uint16, 60_000, "tif", "white"),
+    (np.int32, 1_000_000, "tif", "white"), (np.float32, 1., "tif", "black"), (np.float32, 4000., "tif", "white")])
+def test_pictures_of_more_than_8_bits(folder, kind, top, ending, said):
+    "Values that the loader cuts are said, and twins among such pictures are found, near ones and exact ones"
+    for side in ("train", "valid"):
+        for f in (folder/side).rglob("*.jpg"):
+            i = 1000*(side == "valid") + 100*"abc".index(f.parent.name[0]) + int(f.stem[-1])
+            Image.fromarray(grey_levels(i, top, kind)).save(f.with_suffix("." + ending))
+            f.unlink()
+    dls = lambda: loaders(folder, item_tfms=Resize(32))
+    report = check_data(dls())
+    assert len(report.of("cut values")) == 36 and said in report.findings[0].what and report.findings[0].severity == "error"
+    assert not {"duplicate", "near-duplicate", "repeat", "two labels", "unreadable"} & kinds(report)
+    a, b = folder/"train"/"ant"/f"ant_0.{ending}", folder/"valid"/"ant"/f"near.{ending}"
+    Image.fromarray((grey_levels(0, top, kind)*.9).astype(kind)).save(b)
+    c, d = folder/"train"/"bee"/f"bee_1.{ending}", folder/"valid"/"bee"/f"same.{ending}"
+    d.write_bytes(c.read_bytes())
+    report = check_data(dls())
+    assert [set(p) for p in report.of("near-duplicate")] == [{a, b}] and [set(p) for p in report.of("duplicate")] == [{c, d}]
+
+
+def test_deep_pictures_that_lose_nothing_are_no_finding(folder):
+    for f in [*folder.rglob("*.jpg")]:
+        i = 1000*(f.parent.parent.name == "valid") + 100*"abc".index(f.parent.name[0]) + int(f.stem[-1])
+        Image.fromarray(grey_levels(i, 255, np.uint16)).save(f.with_suffix(".png"))
+        f.unlink()
+    assert "cut values" not in kinds(check_data(loaders(folder, item_tfms=Resize(32))))
 
 
 # trace
@@ -250,6 +319,29 @@ def test_trace_leaves_recipe_and_random_state_alone(folder):
     assert dblock.type_tfms[1][0].vocab is None and next(t for t in dblock.batch_tfms if isinstance(t, Normalize)).mean is None
 
 
+def test_trace_of_pictures_without_a_target(folder):
+    rows = trace(block(blocks=(ImageBlock,), get_y=None), folder)
+    assert set(rows.part) == {"x"} and rows.iloc[-1]["shape"] == (1, 3, 64, 64)
+
+
+@pytest.mark.parametrize("index, n", [(0, 0), (1, 2)])
+def test_trace_of_an_item_without_labels_or_boxes(folder, index, n):
+    "A picture in which nothing was marked, beside one with two things"
+    marked = {f.name: ([[5, 5, 40, 40], [10, 20, 50, 60]], ["wing", "leg"]) if f.name.endswith("1.jpg") else ([], [])
+              for f in get_image_files(folder)}
+    files = lambda o: sorted(get_image_files(o))
+    boxes = DataBlock((ImageBlock, BBoxBlock, BBoxLblBlock(vocab=["leg", "wing"])), get_items=files, n_inp=1, item_tfms=Resize(64),
+                      get_y=[lambda f: marked[f.name][0], lambda f: marked[f.name][1]], splitter=GrandparentSplitter())
+    rows = trace(boxes, folder, index=index)
+    created = rows[(rows.part == "y0") & (rows.stage == "type_tfms")].iloc[-1]
+    assert created["shape"] == (n, 4) and (created["range"] == "empty") == (n == 0)
+    assert rows[(rows.part == "x")].iloc[-1]["shape"] == (1, 3, 64, 64)
+    labels = DataBlock((ImageBlock, MultiCategoryBlock(vocab=["leg", "wing"])), get_items=files, item_tfms=Resize(64),
+                       get_y=lambda f: marked[f.name][1], splitter=GrandparentSplitter())
+    rows = trace(labels, folder, index=index)
+    assert rows[rows.part == "y"].iloc[-1]["shape"] == (1, 2)
+
+
 def test_trace_bad_input(folder):
     with pytest.raises(IndexError, match="index must be from 0 to 23"): trace(block(), folder, index=24)
     with pytest.raises(IndexError, match="from 0 to 11 in split 1"): trace(block(), folder, index=-1, split=1)
@@ -279,6 +371,20 @@ def test_group_splitter_keeps_groups_whole_and_the_global_generator():
     assert len(GroupSplitter(str, 0.01)(["a", "b", "c"])[1]) == 1 and len(GroupSplitter(str, 0.99)(["a", "b", "c"])[0]) == 1
     with pytest.raises(ValueError, match="at least 2 groups"): GroupSplitter(lambda o: 0)(items)
     with pytest.raises(ValueError, match="valid_pct"): GroupSplitter(str, 1.)
+
+
+def test_items_without_a_group_are_named():
+    "NaN is not equal to itself: a splitter that compares would make a group of every such item"
+    items = ["a", "b", "c", "d"]
+    for missing in (float("nan"), np.float32("nan"), np.datetime64("NaT"), None, pd.NA, pd.NaT, ("a", float("nan"))):
+        groups = dict(zip(items, ["rex", "tom", missing, missing]))
+        with pytest.raises(ValueError, match="2 items have no group, the first is item 2, 'c'"): GroupSplitter(groups.get)(items)
+    table = pd.DataFrame(dict(owner=["ann", None, "bob", "ann"]))
+    with pytest.raises(ValueError, match="1 items have no group"): GroupSplitter(lambda row: row.owner)([r for _, r in table.iterrows()])
+    for alike in (torch.tensor(1), np.array([1]), ["rex"]):  # compared by what they are, not by what they hold
+        with pytest.raises(TypeError, match="plain value"): GroupSplitter(lambda o: alike)(items)
+    train, valid = GroupSplitter({"a": np.int64(1), "b": 1, "c": pd.Timestamp("2020"), "d": ("x", 1)}.get, 0.3)(items)
+    assert sorted(train + valid) == [0, 1, 2, 3] and (0 in train) == (1 in train)
 
 
 # ranking and cleaning
@@ -360,7 +466,7 @@ def test_real_pets_are_built_checked_and_trained_on(tmp_path):
     assert len(files) >= 595 and not (images.parent/"planted.csv").exists()
     dblock = block(get_y=NameLabeller(r"^(.+)_\d+\.jpg$"), splitter=RandomSplitter(0.3, seed=1), batch_tfms=[Normalize.from_stats(*imagenet_stats)])
     dls = dblock.dataloaders(images, bs=32, num_workers=0)
-    report = check(dls)
+    report = check_data(dls)
     assert not {f.kind for f in report.findings if f.severity == "error"} and sum(report.n_files) == len(files)
     assert not {"duplicate", "near-duplicate", "repeat", "not normalised"} & kinds(report) and len(report.counts) == 37
     assert report.sizes[0][0] >= 100
