@@ -78,8 +78,8 @@ def median(xs: Sequence[float]) -> float: return statistics.median(xs)
 
 def ratio(ours: Sequence[float], peer: Sequence[float]):
     "Median with 95 % interval of the ratio of two rows of `interleaved`, taken round by round"
-    from course_lib.core import _median_ci
-    return _median_ci([a/b for a, b in zip(ours, peer)], "x")
+    from course_lib.timing import median_ci
+    return median_ci([a/b for a, b in zip(ours, peer)], "x")
 
 
 def peak_memory(step: Callable[[], object], device: str = "cpu") -> int:

@@ -23,8 +23,9 @@ from torchvision import __version__ as tv_version
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import v2
 
-from course_lib.core import _median_ci, _times, seed_everything
+from course_lib.core import seed_everything
 from course_lib.presizing import FastImageBlock, FastPresize, _decode, _ideal, _judge, _open, _places, _unit, compare, presize, random_draw
+from course_lib.timing import _times, median_ci
 
 SIZE, PRE, BATCH = 224, 460, 32
 
@@ -159,12 +160,12 @@ def main() -> None:
             jobs = contestants(files)
             rounds = args.rounds if size[0] < 1000 else max(args.rounds//2, 3)
             times = dict(zip(jobs, _times([fn for _, fn in jobs.values()], rounds, 1)))
-            per = {k: _median_ci([1e3*t/BATCH for t in ts], 'ms') for k, ts in times.items()}
+            per = {k: median_ci([1e3*t/BATCH for t in ts], 'ms') for k, ts in times.items()}
             recipe = times["fastai's recipe"]
             lines += ['', f'## {size[0]} × {size[1]}, JPEG quality 90 ({np.mean([f.stat().st_size for f in files])/1e3:.0f} kB each), {rounds} rounds', '',
                       '| path | ms per image | images per second | times as fast as the recipe | what it does |', '|---|---|---|---|---|']
             for k, (note, _) in jobs.items():
-                ratio = _median_ci([a/b for a, b in zip(recipe, times[k])], '×')
+                ratio = median_ci([a/b for a, b in zip(recipe, times[k])], '×')
                 lines.append(f'| {k} | {per[k].value:.2f} [{per[k].low:.2f}, {per[k].high:.2f}] | {1e3/per[k].value:.0f} | {ratio.value:.1f} [{ratio.low:.1f}, {ratio.high:.1f}] | {note} |')
                 rows.append(f'{size[0]}x{size[1]},{k.replace(",", "")},{per[k].value:.4f},{per[k].low:.4f},{per[k].high:.4f},{ratio.value:.3f},{ratio.low:.3f},{ratio.high:.3f}')
             q = quality(files, 20 if size[0] < 1000 else 6)

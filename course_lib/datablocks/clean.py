@@ -63,7 +63,7 @@ def apply_choices(
 ) -> list[tuple[Path, Path | None]]: # (file before, file after) for each change, None after a deletion
     """Delete and move files as chosen.
 
-    Raises before it touches anything: `ValueError` for a file outside `folder`, `FileNotFoundError` for one that is gone."""
+    Raises `ValueError` for a file outside `folder` and `FileNotFoundError` for a missing one before it touches any."""
     folder = Path(folder).resolve()
     wanted = [(Path(cleaner.fns[i]), None) for i in cleaner.delete()]
     wanted += [(Path(cleaner.fns[i]), label) for i, label in cleaner.change()]

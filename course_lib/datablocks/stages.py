@@ -98,7 +98,8 @@ def trace(
         datasets = dblock.datasets(source)
         if not 0 <= split < datasets.n_subsets:
             raise IndexError(f"split must be from 0 to {datasets.n_subsets - 1}, got {split}")
-        if not 0 <= index < (n := len(datasets.subset(split))):
+        n = len(datasets.subset(split))
+        if not 0 <= index < n:
             raise IndexError(f"index must be from 0 to {n - 1} in split {split}, got {index}")
         dls = datasets.dataloaders(after_item=dblock.item_tfms, after_batch=dblock.batch_tfms, num_workers=0,
                                    **{**dblock.dls_kwargs, 'bs': min(bs, len(datasets.train))})

@@ -189,3 +189,17 @@ def test_two_processes_ask_at_once(clean):
     said = [p.communicate(timeout=60)[0].strip() for p in ps]
     assert [p.returncode for p in ps] == [0, 0, 0]
     assert len(set(said)) == 1 and said[0] in {str(p.pid) for p in ps}
+
+
+@pytest.mark.parametrize('code', ['EACCES', 'EPERM', 'EROFS'])
+def test_a_cache_that_cannot_be_written_is_named(clean, monkeypatch, code):
+    "It is there, so that `cache_dir` has nothing to say, and may only be read"
+    import errno
+
+    from course_lib.data import store
+    def refuse(path): raise OSError(getattr(errno, code), 'no', str(path))
+    monkeypatch.setattr(store, '_locked', refuse)
+    with pytest.raises(PermissionError, match='cannot be written.*COURSE_LIB_CACHE'): _made_once(clean/'set', lambda part: None)
+    def full(path): raise OSError(errno.ENOSPC, 'No space left on device', str(path))
+    monkeypatch.setattr(store, '_locked', full)
+    with pytest.raises(OSError, match='No space left'): _made_once(clean/'set', lambda part: None)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib import core
-from course_lib.core import Estimate, Timer, asset, cache_dir, default_device, mean_ci, seed_everything, time_ratio, timeit
+from course_lib import timing
+from course_lib.core import Estimate, Timer, default_device, mean_ci, seed_everything, time_ratio, timeit
+from course_lib.timing import median_ci
 
 
 def draws(): return random.random(), float(np.random.rand()), float(torch.rand(1))
@@ -71,18 +72,18 @@ def test_calls_are_counted_and_alternate():
 
 def test_ratio_is_fn_over_peer(monkeypatch):
     clock = iter([0., 3., 0., 1., 0., 1., 0., 3.])  # fn, peer, then peer, fn
-    monkeypatch.setattr(core.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
     assert time_ratio(lambda: 0, lambda: 0, repeats=2, warmup=0).value == 3
 
 
 def test_median_interval_has_its_coverage():
     rng = np.random.default_rng(0)
-    held = [math.log(2) in core._median_ci(list(rng.exponential(size=21)), "s") for _ in range(2000)]
+    held = [math.log(2) in median_ci(list(rng.exponential(size=21)), "s") for _ in range(2000)]
     assert 0.95 <= np.mean(held) < 0.985  # order statistics are discrete: never less than asked for
 
 
 def test_median_interval_of_few_is_their_range():
-    e = core._median_ci([3., 1., 2.], "s")
+    e = median_ci([3., 1., 2.], "s")
     assert (e.value, e.low, e.high, e.n) == (2, 1, 3, 3) and e.value == statistics.median([3, 1, 2])
 
 
@@ -114,8 +115,7 @@ def test_estimate_reads_well():
     assert str(e) == "1.23x [1, 1.5] n=7" and 1.5 in e and 1.6 not in e
 
 
-def test_places(tmp_path, monkeypatch):
-    monkeypatch.setenv("COURSE_LIB_CACHE", str(tmp_path/"new"/"cache"))
-    assert cache_dir() == tmp_path/"new"/"cache" and cache_dir().is_dir()
-    assert asset("course.mplstyle").is_file()
-    with pytest.raises(FileNotFoundError, match="no-such-file.*course.mplstyle"): asset("no-such-file")
+def test_core_still_has_what_moved_to_rooms():
+    from course_lib import core, places
+    assert all(getattr(core, n) is getattr(timing, n) for n in ("Estimate", "Timer", "timeit", "time_ratio"))
+    assert all(getattr(core, n) is getattr(places, n) for n in ("asset", "cache_dir"))
