@@ -2,7 +2,7 @@
 
 `tools/gates/fake_device.py` makes tensors that say they are on a CUDA device and hold no numbers: what mixes devices
 raises, and where the host would have to wait for the device or copy to it is noted. `tools/gates/calls.py` holds one
-call for each function, and the reasons where a wait is meant. What is left to mend stands in left.csv, and only shrinks.
+call for each function, and the reasons where a wait is meant. What is left to mend stands in left.csv and shrinks.
 """
 import ast
 import functools
