@@ -229,7 +229,7 @@ def _own_generators(dataset: object) -> list:
     "The generators that a data set keeps"
     return [v for v in getattr(dataset, '__dict__', {}).values() if isinstance(v, GENERATORS)]
 
-# %% ../nbs/lib/00_state.ipynb #1074ea03
+# %% ../nbs/lib/00_state.ipynb #1fd87bce
 class Snapshot:
     "Everything changeable that can be reached from some things, written down in memory so that it can be put back"
     nbytes: int # what the copies of tensors and arrays take
@@ -323,7 +323,7 @@ class Snapshot:
             states += [_names_state(space, names) for space in (function.__globals__, *own)]
         self._undo += [undo for undo, _ in states]
         held = [function.__defaults__, function.__kwdefaults__, *(value for _, values in states for value in values)]
-        if id(function) in self._observers: held = [tuple(value) if isinstance(value, list) else value for value in held]
+        if id(function) in self._observers: held = [tuple(v) if isinstance(v, list) else v for v in held]
         return [*attributes, *held]
 
     def _note_class(self, kind: type) -> Iterable:

@@ -90,7 +90,7 @@ def _geometric(rates: Sequence[float]) -> Estimate:
     mean = mean_ci([math.log(rate) for rate in rates])
     return Estimate(math.exp(mean.value), math.exp(mean.low), math.exp(mean.high), mean.n)
 
-# %% ../../nbs/lib/05_lr_finder_curve.ipynb #4ee73dad
+# %% ../../nbs/lib/05_lr_finder_curve.ipynb #3cd9e99f
 @dataclass(eq=False)
 class LRCurve:
     "Loss against learning rate, as `find_lr` recorded it; lives on the CPU"
@@ -129,7 +129,7 @@ class LRCurve:
         method: str = 'robust', # one of `METHODS`
         total_steps: int | None = None, # for 'trials': steps of the run you plan, from 40; default `4*num_it`
     ) -> 'float | NoSuggestion': # the rate, or why there is none
-        "A learning rate from the curve; of several repeats the geometric mean. Raises `ValueError` for an unknown method."
+        "A learning rate from the curve, of repeats the geometric mean. Raises `ValueError` for an unknown method."
         if method not in METHODS: raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
         if method == 'trials': return self._pick(4*self.num_it if total_steps is None else total_steps)
         if total_steps is not None: raise ValueError(f"total_steps is for method='trials' only, got it with {method!r}")
@@ -171,7 +171,7 @@ class LRCurve:
     def _pick(self, total_steps: int) -> 'float | NoSuggestion':
         "What short runs around the answer of `robust` say"
         if self._trial is None: raise ValueError("method='trials' needs the model: this curve was not made by find_lr")
-        if total_steps < 40: raise ValueError(f"total_steps must be at least 40 (a trial has a quarter), got {total_steps}")
+        if total_steps < 40: raise ValueError(f"total_steps must be at least 40, got {total_steps}")
         start = self.suggest('robust')
         if isinstance(start, NoSuggestion): return start
         rates = trial_rates(start)

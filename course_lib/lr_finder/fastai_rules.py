@@ -11,12 +11,12 @@ __all__ = ['valley', 'slide']
 import torch
 from torch import Tensor
 
-# %% ../../nbs/lib/05_lr_finder_fastai_rules.ipynb #a658cf8b
+# %% ../../nbs/lib/05_lr_finder_fastai_rules.ipynb #c9541cb4
 def valley(
     lrs: Tensor, # rates [n], rising, above 0
     losses: Tensor, # losses [n], usually the moving average
 ) -> float: # a rate about half-way down what the rule takes for the longest valley
-    "fastai's default: half-way along a stretch as long as the longest falling subsequence. Raises `IndexError` for no points."
+    "fastai's default: half-way along the longest falling subsequence. Raises `IndexError` for no points."
     longest = torch.ones(len(losses), dtype=torch.long, device=losses.device)
     for i in range(1, len(losses)): longest[i] += torch.where(losses[:i] > losses[i], longest[:i], 0).max()
     end = longest.argmax()  # the first of several
@@ -24,15 +24,15 @@ def valley(
     place = end - length + length//3 + length//3//2
     return lrs.to(losses.device).take(place % len(lrs)).item()
 
-# %% ../../nbs/lib/05_lr_finder_fastai_rules.ipynb #3dfd97da
+# %% ../../nbs/lib/05_lr_finder_fastai_rules.ipynb #744c6a2e
 def slide(
     lrs: Tensor, # rates [n], rising, n > width
     losses: Tensor, # losses [n], usually the moving average
     width: int = 15, # points between the two ends of the ruler, at least 1
     thresh: float = 0.005, # the slopes at both ends count as equal up to this difference
 ) -> float: # the rate at the ruler's left end where it stops
-    "fastai's interval slide rule: push a ruler to the left until the slopes at its ends agree. Raises `ValueError` for too few points."
-    if len(losses) <= width: raise ValueError(f"losses must have more points than the ruler ({width}), got {len(losses)}")
+    "fastai's rule: push a ruler left until the slopes at its ends agree. Raises `ValueError` for too few points."
+    if len(losses) <= width: raise ValueError(f"losses must have more than {width} points, got {len(losses)}")
     slope = torch.cat([losses[1:2] - losses[:1], (losses[2:] - losses[:-2])/2, losses[-1:] - losses[-2:-1]])
     apart = ((slope[width:] - slope[:-width]).abs() > thresh).flip(0)  # from right to left
     moves = apart.long().cumprod(0).sum().sub(1).clamp_min(0)  # it stays where the slopes differed last

@@ -92,13 +92,14 @@ def _set_rate(opt: torch.optim.Optimizer, rate: float, ratios: _Rates) -> None:
         if isinstance(group['lr'], Tensor): group['lr'].fill_(rate*ratio)
         else: group['lr'] = rate*ratio
 
-# %% ../../nbs/lib/05_lr_finder_loops.ipynb #d12a56a5
+# %% ../../nbs/lib/05_lr_finder_loops.ipynb #70547651
 class _Loop:
     "A plain training loop: gives each rate one optimizer step and records the loss"
     def __init__(
         self, model: nn.Module, dl: Iterable, loss_func: Callable | None = None,
-        opt: torch.optim.Optimizer | None = None, accumulate: int = 1, amp: 'torch.dtype | torch.amp.GradScaler | None' = None,
-        device: 'torch.device | str | None' = None, step: Callable | None = None, keep: Sequence = (),
+        opt: torch.optim.Optimizer | None = None, accumulate: int = 1,
+        amp: 'torch.dtype | torch.amp.GradScaler | None' = None, device: 'torch.device | str | None' = None,
+        step: Callable | None = None, keep: Sequence = (),
     ):
         _check_loop(model, dl, loss_func, opt, accumulate, amp, step)
         self.model, self.dl, self.loss_func, self.step, self.keep = model, dl, loss_func, step, keep

@@ -1,4 +1,4 @@
-"""After this notebook you can find a learning rate for any training loop, say how far to trust it, and know that the search has left nothing behind.
+"""After this notebook you find a learning rate for any loop, know how far to trust it, and leave nothing behind.
 
 Docs: https://course-lib.github.io/course_lib/lr_finder.html.md"""
 
@@ -81,7 +81,8 @@ def robust(
     width: float = 0.45, # see `log_smooth`
 ) -> float: # the rate, at most that of the lowest point; the last rate counts as climbed
     "A third of the rate where the smoothed losses have climbed back a fifth of their fall"
-    y, x = losses.double(), lrs.double().log10().to(losses.device)
+    lrs, y = lrs.double().to(losses.device), losses.double()
+    x = lrs.log10()
     way = torch.linspace(0, 1, 40*len(x), dtype=x.dtype, device=x.device)
     fine = 10**(x[0] + (x[-1] - x[0])*way)
     level = y[:max(len(y)//5, 3)].mean()  # the loss before anything happens

@@ -38,11 +38,12 @@ class _Stop:
         self.best = min(self.best, smooth)
         return not math.isfinite(smooth) or smooth - self.best > 3*abs(self.best)
 
-# %% ../../nbs/lib/05_lr_finder_search.ipynb #5674fb63
+# %% ../../nbs/lib/05_lr_finder_search.ipynb #467f69b6
 def _final_losses(loop: '_Loop | _LearnerLoop', rates: Sequence[float], steps: int) -> list[float]:
     "The final loss of a one-cycle run at each rate; inf where it diverged"
     out, last = [], max(int(0.3*steps), 1)
-    moms = up_down(*loop.learn.moms, steps=steps).tolist() if isinstance(loop, _LearnerLoop) else None  # as in fit_one_cycle
+    high, low, end = loop.learn.moms if isinstance(loop, _LearnerLoop) else (0., 0., 0.)
+    moms = up_down(high, low, end, steps).tolist() if isinstance(loop, _LearnerLoop) else None  # as in fit_one_cycle
     for rate in rates:
         with put_back(*loop.holds(), loaders=loop.loaders()), loop.batches() as batches:
             losses = loop.run(one_cycle(rate, steps).tolist(), batches, lambda loss: not math.isfinite(loss), moms)
@@ -91,7 +92,7 @@ class _Again:
                              "not keep alive: keep it in a variable until you have asked")
         return _final_losses(self.kind(keep=keep, **parts), rates, steps)
 
-# %% ../../nbs/lib/05_lr_finder_search.ipynb #cccb0aa2
+# %% ../../nbs/lib/05_lr_finder_search.ipynb #ba6da800
 def find_lr(
     model: 'nn.Module | Any', # the model to train, or a fastai `Learner`, which brings all the rest
     dl: Iterable | None = None, # loader of (input, ..., target) batches; shorter than `num_it` is cycled
@@ -109,7 +110,7 @@ def find_lr(
     step: Callable | None = None, # your own training step: takes a batch, moves `opt`, returns the loss
     keep: Sequence[object] = (), # further things to put back, which nothing above leads to
 ) -> LRCurve: # the recorded curve; ask it to `suggest`. It keeps neither model nor loader alive
-    "Train briefly while the rate grows and put everything back. Raises `ValueError`, `TypeError` for what cannot be searched."
+    "Train briefly while the rate grows and put everything back. Raises `ValueError`, `TypeError` for bad input."
     rates = lr_sweep(start_lr, end_lr, num_it)
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
         raise ValueError(f"repeats must be a whole number of at least 1, got {repeats!r}")

@@ -1,4 +1,4 @@
-"What a training step, a loss, a hook or a model can change without holding it itself is put back, however it is reached"
+"What a training step, a loss, a hook or a model can change is put back, however it is reached"
 import collections
 import functools
 import gc
@@ -40,7 +40,8 @@ def plain(thing):
 
 
 # Each global is changed by a function of this module alone.
-AVERAGE, NESTED, COUNTS, QUEUE, ARRAY = {}, {"ema": {"w": torch.zeros(8, 4)}, "steps": 0}, [0], collections.deque(), np.zeros(3)
+AVERAGE, NESTED = {}, {"ema": {"w": torch.zeros(8, 4)}, "steps": 0}
+COUNTS, QUEUE, ARRAY = [0], collections.deque(), np.zeros(3)
 TENSOR, RNG, NUMBER, HELD = torch.zeros(3), random.Random(3), 0, types.SimpleNamespace(ema=None, best=1.)
 
 
@@ -91,15 +92,15 @@ def by_attribute(net): by_attribute.count += 1
 by_attribute.count = 0
 
 
-REACHES = [by_dict, by_nested, by_list, by_deque, by_array, by_tensor, by_generator, by_namespace, by_class, by_slots, by_module,
-           by_helper, by_rebinding, by_default, by_attribute]
+REACHES = [by_dict, by_nested, by_list, by_deque, by_array, by_tensor, by_generator, by_namespace, by_class, by_slots,
+           by_module, by_helper, by_rebinding, by_default, by_attribute]
 
 
 def world():
     "All that the functions above can change"
     here = [AVERAGE, NESTED, COUNTS, QUEUE, ARRAY, TENSOR, RNG, HELD, NUMBER, Settings.average, Settings.seen,
-            SLOTS.average, SLOTS.counts, MODULE.average, MODULE.number, by_default.__defaults__, by_default.__kwdefaults__,
-            by_attribute.count, "NEW" in globals()]
+            SLOTS.average, SLOTS.counts, MODULE.average, MODULE.number,
+            by_default.__defaults__, by_default.__kwdefaults__, by_attribute.count, "NEW" in globals()]
     return repr(plain(here))
 
 
@@ -118,8 +119,8 @@ def steps(net, opt, change):
         def inner(self, batch): return step(batch)
         def __call__(self, batch): return step(batch)
     def two(first, batch): return step(batch)
-    return {"function": step, "lambda": lambda batch: step(batch), "partial": functools.partial(two, 1), "method": Trainer().training_step,
-            "object": Trainer(), "decorated": wrapped(step), "static": staticmethod(step).__func__}
+    return {"function": step, "lambda": lambda batch: step(batch), "partial": functools.partial(two, 1),
+            "method": Trainer().training_step, "object": Trainer(), "decorated": wrapped(step)}
 
 
 @pytest.mark.parametrize("change", REACHES, ids=lambda f: f.__name__)
@@ -217,7 +218,7 @@ def test_a_curve_keeps_neither_model_nor_loader_alive(kind, dead):
 
 def test_trials_work_as_long_as_model_and_loader_live():
     net, dl, _ = problem()
-    curve = find_lr(net, dl, nn.MSELoss(), torch.optim.Adam(net.parameters()))  # loss and optimizer are held by nobody else
+    curve = find_lr(net, dl, nn.MSELoss(), torch.optim.Adam(net.parameters()))  # nobody else holds loss and optimizer
     gc.collect()
     assert curve.trial_losses([1e-6, 0.01], 30)[1] < curve.trial_losses([1e-6], 30)[0]
 
@@ -262,9 +263,9 @@ def test_lbfgs_through_step():
 
 def fastai_types():
     "Pairs of tensor classes that fastai's loaders hand out"
-    from fastai.torch_core import TensorBase, TensorCategory, TensorImage, TensorImageBW, TensorMask, TensorMultiCategory
-    return [(TensorImage, TensorCategory), (TensorImage, TensorMask), (TensorImage, TensorMultiCategory), (TensorImageBW, TensorCategory),
-            (TensorBase, TensorBase), (TensorImage, torch.Tensor)]
+    from fastai import torch_core as f
+    return [(f.TensorImage, f.TensorCategory), (f.TensorImage, f.TensorMask), (f.TensorImage, f.TensorMultiCategory),
+            (f.TensorImageBW, f.TensorCategory), (f.TensorBase, f.TensorBase), (f.TensorImage, torch.Tensor)]
 
 
 @pytest.mark.parametrize("pair", range(6))
@@ -307,7 +308,8 @@ def test_nested_batches_reach_a_step_as_they_were():
     import contextlib, io
     out = io.StringIO()
     with contextlib.redirect_stdout(out): find_lr(net, [batch], opt=opt, step=step, num_it=3)
-    assert out.getvalue().count("Pair'>, ") == 3 and "Encoding'>, <class 'collections.OrderedDict'>, 'text'" in out.getvalue()
+    assert out.getvalue().count("Pair'>, ") == 3
+    assert "Encoding'>, <class 'collections.OrderedDict'>, 'text'" in out.getvalue()
     packed = nn.utils.rnn.pack_sequence([x[:3], x[:2]])
     from course_lib.lr_finder.loops import _moved
     assert _moved(packed, torch.device("cpu")).batch_sizes.equal(packed.batch_sizes)

@@ -156,7 +156,8 @@ def test_ctrl_c_while_putting_back_waits(keeper, monkeypatch):
             super().__setattr__(name, value)
     last, hot = random.Random(5), Hot()
     want, rng = last.getstate(), Interrupting(1)
-    managers = {"modes": modes_kept(hot, net), "random": random_state_kept(rng, last), "put_back": put_back(net, rng, last)}
+    managers = {"modes": modes_kept(hot, net), "random": random_state_kept(rng, last),
+                "put_back": put_back(net, rng, last)}
     manager = managers[keeper]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

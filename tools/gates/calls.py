@@ -274,11 +274,13 @@ def _(): fine_tuning.layer_count(nn.Sequential(nn.Conv2d(3, 4, 3, device="cuda")
 
 
 NUMBER = "answers in Python numbers, after the work is done"
+RATES = "takes the rates to where the losses are; a rule ends in a Python number"
 WAITS = {  # function: why the host may wait for the device there
     "collab.rmse": NUMBER, "collab.mae": NUMBER, "collab.hit_rate": NUMBER, "collab.coverage": NUMBER,
     "collab.recall": NUMBER, "collab.ndcg": NUMBER, "presizing.psnr": NUMBER, "presizing.ssim": NUMBER,
     "presizing.detail": NUMBER,
-    "lr_finder.*": "a rule looks at a curve on the CPU, once a search",
+    "lr_finder.log_smooth": RATES, "lr_finder.minimum": NUMBER, "lr_finder.steep": RATES, "lr_finder.valley": RATES,
+    "lr_finder.slide": RATES, "lr_finder.robust": RATES,
     "foundations.class_means": "counts the classes, once a data set",
     "foundations.relus_through": "checks its points, before any training",
     "foundations.Learner.predict": "its batches come from the CPU, and its answers go there",
