@@ -37,4 +37,4 @@ def test_the_page_and_the_table_hold_the_same(tmp_path):
 
 def test_the_machine_is_described_in_one_line():
     said = harness.machine("numpy")
-    assert "\n" not in said and torch.__version__ in said and "numpy" in said and "python -m benchmarks." in said
+    assert "\n" not in said and torch.__version__.split("+")[0] in said and "numpy" in said and "python -m benchmarks." in said
