@@ -7,7 +7,8 @@ from functools import partial
 import torch
 from torch import nn
 
-from course_lib import collab, distillation, fine_tuning, foundations, losses, lr_finder, presizing, state, validate
+from course_lib import collab, convolutions, distillation, fine_tuning, foundations, losses, lr_finder, presizing
+from course_lib import state, validate
 
 cuda = partial(torch.zeros, device="cuda")
 CALLS = {}
@@ -273,6 +274,16 @@ def _(): fine_tuning.param_groups(nn.Sequential(model(), nn.ReLU(), model(3)))
 def _(): fine_tuning.layer_count(nn.Sequential(nn.Conv2d(3, 4, 3, device="cuda"), nn.Flatten(), model(144)), 8)
 
 
+@call("convolutions.conv2d")
+def _(): convolutions.conv2d(floats(2, 4, 7, 6), floats(6, 2, 3, 2), floats(6), stride=2, padding=1, groups=2)
+
+
+@call("convolutions.ResidualBlock.forward", "convolutions.DenseBlock.forward")
+def _():
+    convolutions.ResidualBlock(3, 4, stride=2).cuda()(floats(2, 3, 7, 6))
+    convolutions.DenseBlock(3, 2, 3).cuda()(floats(2, 3, 7, 6))
+
+
 NUMBER = "answers in Python numbers, after the work is done"
 RATES = "takes the rates to where the losses are; a rule ends in a Python number"
 WAITS = {  # function: why the host may wait for the device there
@@ -301,6 +312,7 @@ NOT_RUN = {  # function: why it is not called here
     "collab.PairNet.vectors": "a model overrides it", "collab.PairNet.rate": "a model overrides it",
     "collab.PairNet.fold": ENGINE, "collab.fit": ENGINE, "lr_finder.find_lr": ENGINE, "distillation.born_again": ENGINE,
     "fine_tuning.step_memory": ENGINE, "distillation.Distill": "makes a callback, which calls the losses",
+    "convolutions.receptive_field": "searches by what comes out, and fake tensors hold no values",
     "exercises.expect": "puts the verdict on a learner's answer into words",
     "presizing.FastImage.create": "decodes a file on the CPU",
 }
