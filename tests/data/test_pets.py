@@ -88,12 +88,12 @@ def test_draw_pets_refuses(tmp_path, small):
     with pytest.raises(ValueError, match='breed'): draw_pet('poodle', 1)
 
 
-def pets_64(path):
-    "Pictures [600,3,64,64] from 0 to 1, labels by file name, true labels, and which are planted near-duplicates"
+def small_pets(path, side):
+    "Pictures [600,3,side,side] from 0 to 1, labels by file name, true labels, and which are planted near-duplicates"
     rows, xs, named, true, dup = planted(path), [], [], [], []
     for f in sorted((path/'images').glob('*.jpg')):
         breed, row = f.stem.rsplit('_', 1)[0], rows.get(f.name)
-        xs.append(np.asarray(Image.open(f).resize((64, 64), Image.BILINEAR)))
+        xs.append(np.asarray(Image.open(f).resize((side, side), Image.BILINEAR)))
         named.append(PET_BREEDS.index(breed)); true.append(PET_BREEDS.index(row['shows'] if row else breed))
         dup.append(bool(row) and row['kind'] == 'near_duplicate')
     return torch.tensor(np.stack(xs)).permute(0, 3, 1, 2).float()/255, torch.tensor(named), torch.tensor(true), torch.tensor(dup)
@@ -106,7 +106,7 @@ def split(n, seed=0):
 
 def test_mean_colour_does_not_give_the_breed_away(offline):
     linear = pytest.importorskip('sklearn.linear_model')
-    x, named, true, dup = pets_64(get('pets'))
+    x, named, true, dup = small_pets(get('pets'), 64)
     colour = x.mean((2, 3))
     colour = ((colour - colour.mean(0))/colour.std(0)).numpy()
     scores = []
@@ -122,10 +122,10 @@ class Pool(torch.nn.Module):
 
 
 def test_a_small_cnn_tells_the_breeds_apart(offline):
-    "About 45 s on one core: 480 pictures with the labels of their names, judged on the true labels of the other 120"
+    "480 pictures with the labels of their names, judged on the true labels of the other 120"
     from torch import nn
     from torch.nn import functional as F
-    x, named, true, dup = pets_64(get('pets'))
+    x, named, true, dup = small_pets(get('pets'), 48)
     train, valid = split(len(x))
     valid = valid[~dup[valid]]
     state = torch.random.get_rng_state()
