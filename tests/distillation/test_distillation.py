@@ -10,8 +10,8 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from course_lib.distillation import CWTMFunction, CWTMLoss, ban_loss, cwtm_loss, dkpp_loss, kd_loss, permute_non_argmax
 
-LARGE = (20, 30_000)  # enough logits for the one-pass path
-MIDDLE = (70, 1000)  # enough for the gradient made in place
+LARGE = (20, 30_000)  # enough logits to go over them in chunks
+MIDDLE = (70, 1000)
 
 
 def batch(n=6, c=5, dtype=torch.float64, seed=0, scale=2., spatial=()):
@@ -57,7 +57,7 @@ def test_function_module_and_loss_agree(value, shape):
     d = cwtm_loss(x, y, confidence=3*w, value=value)
     for other in (b, c, d):
         torch.testing.assert_close(a, other, atol=1e-12, rtol=1e-12)
-        torch.testing.assert_close(grad(a.clone(), x) if False else torch.autograd.grad(a, x, retain_graph=True)[0], grad(other, x), atol=1e-12, rtol=0)
+        torch.testing.assert_close(torch.autograd.grad(a, x, retain_graph=True)[0], grad(other, x), atol=1e-12, rtol=0)
 
 
 def test_gradcheck_and_gradgradcheck():
@@ -201,8 +201,8 @@ def test_half_precision_keeps_statistics_in_float32(dtype, shape):
     x, y, t = batch(*shape, dtype=dtype)
     want, value, _ = formula(x, y, t)
     loss = cwtm_loss(x, y, t)
-    assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss.double(), value, rtol=1e-5, atol=1e-6)
+    assert loss.dtype == dtype == F.cross_entropy(x, y).dtype
+    assert loss == value.to(dtype)  # rounded once, at the end
     g = grad(1024*loss, x)
     assert g.dtype == dtype
     torch.testing.assert_close(g.double(), 1024*want, rtol=1e-2, atol=1e-5)
@@ -214,7 +214,7 @@ def test_half_precision_sum_of_many_pixels_is_finite():
     t = torch.zeros_like(x)
     t[:, 0] = 20.
     assert x.new_ones(2*512*512).sum().isinf()  # what float16 would make of the normalizer
-    torch.testing.assert_close(cwtm_loss(x, y, t).item(), math.log(3), rtol=1e-4, atol=0)
+    assert cwtm_loss(x, y, t) == torch.tensor(math.log(3)).half()
 
 
 @pytest.mark.parametrize("shape", [(64, 10), (20, 30_000)])
@@ -249,14 +249,24 @@ BAD = [
     (ValueError, "teacher_logits", lambda x, y, t: cwtm_loss(x, y, t[:, :4])),
     (ValueError, "target must have shape", lambda x, y, t: cwtm_loss(x, y[:1], t)),
     (ValueError, "target must have shape", lambda x, y, t: cwtm_loss(x, y[:, None], t)),
-    (ValueError, "probabilities", lambda x, y, t: cwtm_loss(x, y.double(), t)),
+    (TypeError, "int64", lambda x, y, t: cwtm_loss(x, y.double(), t)),
     (TypeError, "long", lambda x, y, t: cwtm_loss(x, y.int(), t)),
+    (TypeError, "got list: convert it with torch.as_tensor", lambda x, y, t: cwtm_loss(x, y.tolist(), t)),
+    (TypeError, "got ndarray: convert it with torch.as_tensor", lambda x, y, t: kd_loss(x, y.numpy(), t)),
+    (TypeError, "target", lambda x, y, t: cwtm_loss(x, None, t)),
+    (ValueError, "ignore_index works with class indices only", lambda x, y, t: cwtm_loss(x, t.softmax(1), t, ignore_index=0)),
+    (ValueError, "label_smoothing", lambda x, y, t: cwtm_loss(x, y, t, label_smoothing=1.5)),
+    (ValueError, "weight must hold", lambda x, y, t: cwtm_loss(x, y, t, weight=torch.ones(4).double())),
     (TypeError, "student_logits", lambda x, y, t: cwtm_loss(x.long(), y, t)),
     (TypeError, "teacher_logits", lambda x, y, t: cwtm_loss(x, y, t.long())),
     (TypeError, "student_logits", lambda x, y, t: cwtm_loss([1.], y, t)),
-    (ValueError, "student_logits", lambda x, y, t: cwtm_loss(x[0], y[0], t[0])),
-    (ValueError, "target", lambda x, y, t: cwtm_loss(x, y + 5, t)),
-    (ValueError, "target", lambda x, y, t: cwtm_loss(x, y - 5, t)),
+    (ValueError, "student_logits", lambda x, y, t: cwtm_loss(x[0, 0], y[0], t[0, 0])),
+    (ValueError, "student_logits", lambda x, y, t: cwtm_loss(x[:, :0], y, t[:, :0])),
+    (IndexError, "target", lambda x, y, t: cwtm_loss(x, y + 5, t)),
+    (IndexError, "target", lambda x, y, t: cwtm_loss(x, y - 5, t)),
+    (IndexError, "target", lambda x, y, t: kd_loss(x, y + 5, t)),
+    (IndexError, "target", lambda x, y, t: ban_loss(x, y - 5, t)),
+    (IndexError, "target", lambda x, y, t: dkpp_loss(x, y + 5, t)),
     (ValueError, "neither", lambda x, y, t: cwtm_loss(x, y)),
     (ValueError, "both", lambda x, y, t: cwtm_loss(x, y, t, confidence=torch.ones(6))),
     (ValueError, "confidence must be finite", lambda x, y, t: cwtm_loss(x, y, confidence=-torch.ones(6))),
@@ -278,7 +288,7 @@ BAD = [
     (ValueError, "target", lambda x, y, t: kd_loss(x, None, t)),
     (ValueError, "label_weight", lambda x, y, t: ban_loss(x, y, t, label_weight=-1.)),
     (ValueError, "teacher_logits", lambda x, y, t: ban_loss(x, y, t[:1])),
-    (ValueError, "teacher_logits", lambda x, y, t: dkpp_loss(x, y, None)),
+    (TypeError, "teacher_logits", lambda x, y, t: dkpp_loss(x, y, None)),
 ]
 
 
@@ -310,21 +320,8 @@ def test_a_label_whose_probability_underflows(shape, dtype):
     with torch.no_grad(): x[1] = 0; x[1, y[1]] = -900
     want, value, _ = formula(x, y, t)
     for loss in (cwtm_loss(x, y, t), cwtm_loss(x, y, confidence=t.double().softmax(1).amax(1).to(torch.float64))):
-        torch.testing.assert_close(loss.double(), value, atol=0, rtol=1e-5)
+        torch.testing.assert_close(loss.double(), value, atol=0, rtol=4e-3 if dtype == torch.bfloat16 else 1e-5)
         torch.testing.assert_close(grad(loss, x).double(), want, atol={torch.float64: 1e-9, torch.float32: 1e-6}.get(dtype, 1e-3), rtol=1e-2)
-
-
-@pytest.mark.parametrize("shape", [(6, 5), MIDDLE, LARGE])
-@pytest.mark.parametrize("ignore_index", [-100, 2])
-def test_the_short_cut_is_the_long_way(shape, ignore_index):
-    "A normalizer given by hand leaves the short cut"
-    x, y, t = batch(*shape)
-    y[0] = ignore_index
-    conf = t.softmax(1).amax(1)
-    long = cwtm_loss(x, y, t, ignore_index=ignore_index, normalizer=conf[y != ignore_index].sum())
-    for short in (cwtm_loss(x, y, t, ignore_index=ignore_index), cwtm_loss(x, y, confidence=conf, ignore_index=ignore_index)):
-        torch.testing.assert_close(short, long, atol=1e-12, rtol=1e-12)
-        torch.testing.assert_close(grad(short, x), grad(cwtm_loss(x, y, t, ignore_index=ignore_index, normalizer=conf[y != ignore_index].sum()), x), atol=1e-13, rtol=0)
 
 
 def test_large_path_checks_labels_too():
@@ -332,7 +329,7 @@ def test_large_path_checks_labels_too():
         for label in (shape[1], -1):
             x, y, t = batch(*shape)
             y[3] = label
-            with pytest.raises(ValueError, match="target"): cwtm_loss(x, y, t)
+            with pytest.raises(IndexError, match="target"): cwtm_loss(x, y, t)
 
 
 @pytest.mark.parametrize("value", ["weighted", "plain"])

@@ -101,7 +101,7 @@ def _():
 
 
 @call("distillation.CWTMFunction.forward", "distillation.CWTMFunction.setup_context",
-      "distillation.CWTMFunction.backward")
+      "distillation.CWTMFunction.backward", "distillation.cwtm_gradient")
 def _():
     class Ctx:
         def save_for_backward(self, *saved): self.saved_tensors = saved

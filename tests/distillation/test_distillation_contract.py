@@ -1,0 +1,230 @@
+"One contract for the four losses: what they take, refuse and give back is what `F.cross_entropy` does, on real, fake and meta tensors."
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from course_lib.distillation import CWTMFunction, CWTMLoss, ban_loss, cwtm_gradient, cwtm_loss, dkpp_loss, kd_loss
+from course_lib.distillation.chunked import _EagerCWTM, _rows
+
+LOSSES = {"cwtm": cwtm_loss, "kd": kd_loss, "ban": lambda x, y, t, **k: ban_loss(x, y, t, label_weight=0.5, **k), "dkpp": dkpp_loss}
+all_losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+
+
+def batch(shape=(6, 5), dtype=torch.float32, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    x, t = (torch.randn(shape, generator=g).to(dtype) for _ in range(2))
+    return x, torch.randint(shape[min(len(shape) - 1, 1)], (*shape[:len(shape) > 1], *shape[2:]), generator=g), t
+
+
+@all_losses
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("shape", [(6, 5), (5,), (2, 5, 3), (2, 5, 3, 4), (0, 5), (2, 5, 0)])
+@pytest.mark.filterwarnings("ignore:a batch of one")
+def test_dtype_and_shape_are_cross_entropys(loss, dtype, reduction, shape):
+    x, y, t = batch(shape, dtype)
+    want = F.cross_entropy(x, y, reduction=reduction)
+    for labels in (y, y.to(torch.uint8)):
+        got = loss(x, labels, t, reduction=reduction)
+        assert got.dtype == want.dtype and got.shape == want.shape
+        assert loss(x.to("meta"), labels.to("meta"), t.to("meta"), reduction=reduction).shape == want.shape
+    if x.numel() and reduction == "mean":
+        with torch.autocast("cpu", dtype=torch.bfloat16): assert loss(x, y, t).dtype == F.cross_entropy(x, y).dtype
+
+
+@all_losses
+@pytest.mark.parametrize("change", [
+    lambda x, y, t: (x, y.int(), t), lambda x, y, t: (x, y.double(), t), lambda x, y, t: (x, y.bool(), t),
+    lambda x, y, t: (x, y[:3], t), lambda x, y, t: (x, y[:, None], t), lambda x, y, t: (x, F.one_hot(y, 5), t),
+    lambda x, y, t: (x, y + 5, t), lambda x, y, t: (x, y - 200, t), lambda x, y, t: (x.long(), y, t),
+    lambda x, y, t: (x[:, :0], y, t[:, :0]), lambda x, y, t: (x, y.tolist(), t), lambda x, y, t: (x, y.numpy(), t)])
+def test_refused_where_cross_entropy_refuses(loss, change):
+    x, y, t = change(*batch())
+    with pytest.raises((RuntimeError, ValueError, IndexError, TypeError)): F.cross_entropy(x, y)
+    with pytest.raises((ValueError, IndexError, TypeError)) as seen: loss(x, y, t)
+    with pytest.raises(type(seen.value)): cwtm_loss(x, y, t)  # all of them in the same way
+
+
+@all_losses
+def test_probabilities_are_labels_too(loss):
+    x, y, t = batch()
+    for soft in (F.one_hot(y, 5).float(), t.roll(1, 0).softmax(1)):
+        assert loss(x, soft, t).isfinite()
+    seeded = {"generator": torch.Generator().manual_seed(1)} if loss is dkpp_loss else {}
+    one = loss(x, F.one_hot(y, 5).float(), t, **seeded)
+    if seeded: seeded["generator"].manual_seed(1)
+    torch.testing.assert_close(one, loss(x, y, t, **seeded))
+    with pytest.raises(ValueError, match="ignore_index"): loss(x, t.softmax(1), t, ignore_index=0)
+
+
+# --- classes that are ruled out
+
+def ruled_out(n=6, c=5, k=3):
+    "Logits whose last classes are ruled out in student and teacher; labels among the others"
+    x, y, t = batch((n, c), torch.float64)
+    return x, y % k, t, k
+
+
+RULED = {"cwtm": cwtm_loss, "cwtm, label": lambda x, y, t, **k: cwtm_loss(x, y, t, weigh="label", **k), "ban": ban_loss, "ban+l": LOSSES["ban"], "kd": kd_loss,
+         "kd, teacher alone": lambda x, y, t, **k: kd_loss(x, y, t, temperature=1., alpha=1., **k),
+         "kd, probabilities": lambda x, y, t, **k: kd_loss(x, F.one_hot(y, x.shape[1]).double(), t, **k),
+         "cwtm, probabilities": lambda x, y, t, **k: cwtm_loss(x, F.one_hot(y, x.shape[1]).double(), t, **k)}
+
+
+@pytest.mark.parametrize("loss", RULED.values(), ids=RULED)
+def test_a_ruled_out_class_contributes_nothing(loss):
+    x, y, t, k = ruled_out()
+    without = x[:, :k].clone().requires_grad_()
+    x[:, k:] = t[:, k:] = -math.inf
+    x.requires_grad_()
+    value, want = loss(x, y, t), loss(without, y, t[:, :k])
+    torch.testing.assert_close(value, want)
+    g = torch.autograd.grad(value, x)[0]
+    torch.testing.assert_close(g[:, :k], torch.autograd.grad(want, without)[0])
+    assert g[:, k:].eq(0).all()
+
+
+@pytest.mark.parametrize("loss", [v for n, v in RULED.items() if "cwtm" not in n])
+def test_each_row_may_rule_out_its_own(loss):
+    x, y, t, k = ruled_out()
+    alone = [loss(x[i:i + 1, :k if i < 2 else None], y[i:i + 1], t[i:i + 1, :k if i < 2 else None]) for i in range(6)]
+    x[:2, k:] = t[:2, k:] = -math.inf
+    torch.testing.assert_close(loss(x, y, t, reduction="none"), torch.stack(alone))
+
+
+def test_dkpp_leaves_ruled_out_classes_alone():
+    x, y, t, k = ruled_out(200, 6, 4)
+    x[:, k:] = t[:, k:] = -math.inf
+    x.requires_grad_()
+    value = dkpp_loss(x, y, t, generator=torch.Generator().manual_seed(0))
+    assert value.isfinite() and torch.autograd.grad(value, x)[0].isfinite().all()
+    some = t.clone(); some[100:] = 1.
+    assert dkpp_loss(torch.where(some.isinf(), -math.inf, 0.), y, some).isfinite()  # each row has its own
+
+
+def test_a_class_that_only_the_student_rules_out_is_infinitely_wrong():
+    x, y, t, k = ruled_out()
+    x[:, k:] = -math.inf
+    for loss in (ban_loss, kd_loss): assert loss(x, y, t) == math.inf
+    t[0] = -math.inf  # and a teacher that rules out everything says nothing
+    for loss in LOSSES.values():
+        with pytest.raises(ValueError, match="teacher_logits is not finite"): loss(x, y, t)
+
+
+# --- devices
+
+@pytest.fixture
+def fake_cuda():
+    with FakeTensorMode(): yield lambda *shape, dtype=torch.float32, device="cuda": torch.zeros(shape, dtype=dtype, device=device)
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (20, 30_000), (2, 5, 3)])
+def test_no_wait_and_no_second_device(fake_cuda, shape):
+    x, t = fake_cuda(*shape), fake_cuda(*shape)
+    y = fake_cuda(shape[0], *shape[2:], dtype=torch.int64)
+    calls = [lambda: loss(x, y, t) for loss in LOSSES.values()]
+    calls += [lambda k=k: cwtm_loss(x, y, t, **k) for k in (
+        {"value": "plain"}, {"weigh": "label"}, {"normalizer": 3.}, {"normalizer": fake_cuda()}, {"normalizer": fake_cuda(device="cpu")},
+        {"label_smoothing": 0.1}, {"weight": fake_cuda(shape[1])}, {"reduction": "none"}, {"nonfinite": "ignore"}, {"ignore_index": 1})]
+    calls += [lambda: cwtm_loss(x, y, confidence=fake_cuda(shape[0], device="cpu")), lambda: cwtm_loss(x, y, confidence=fake_cuda(shape[0])),
+              lambda: dkpp_loss(x, y, t, generator=torch.Generator()), lambda: CWTMLoss()(x, y, t), lambda: cwtm_loss(x, t, t)]
+    for call in calls: assert call().device.type == "cuda"
+
+
+def test_what_crosses_to_the_gpu_is_one_number_per_sample(fake_cuda):
+    from torch.utils._python_dispatch import TorchDispatchMode
+    moved = []
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            out = func(*args, **(kwargs or {}))
+            if isinstance(out, torch.Tensor) and isinstance(args[0] if args else None, torch.Tensor) and out.device != args[0].device: moved.append(out.numel())
+            assert "_local_scalar_dense" not in str(func) and "nonzero" not in str(func)
+            return out
+    x, t, y = fake_cuda(8, 1000), fake_cuda(8, 1000), fake_cuda(8, dtype=torch.int64)
+    with Watch():
+        for loss in LOSSES.values(): loss(x, y, t)
+        cwtm_loss(x, y, t, normalizer=3.)
+        dkpp_loss(x, y, t, generator=torch.Generator())
+        assert moved == []
+        cwtm_loss(x, y, confidence=fake_cuda(8, device="cpu"))
+    assert moved == [8]
+
+
+def test_backward_stays_on_the_device(fake_cuda):
+    "Autograd's engine does not run on fake CUDA tensors, so its steps are called one by one"
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        x, y, w = fake_cuda(20, 30_000, dtype=dtype), fake_cuda(20, dtype=torch.int64), fake_cuda(20)
+        assert cwtm_gradient(x, y, w).device.type == "cuda" and cwtm_gradient(x, y, w).dtype == dtype
+        ce, g = _rows(x, y, w, True)
+        assert ce.device.type == g.device.type == "cuda" and g.dtype == dtype
+        class Ctx:
+            saved_tensors = (x, y, w)
+            def save_for_backward(self, *saved): pass
+        for gradient in (True, False):
+            ctx = Ctx()
+            _EagerCWTM.forward(ctx, x, y, w, "weighted", gradient)
+            with torch.no_grad(): assert _EagerCWTM.backward(ctx, fake_cuda())[0].shape == x.shape
+        assert CWTMFunction.backward(ctx, fake_cuda())[0].shape == x.shape
+
+
+def test_a_generator_from_elsewhere_draws_every_order_equally_often():
+    "The keys that are computed in place of drawn ones, seen on the CPU by a generator that says it lives elsewhere"
+    from course_lib.distillation import soft
+    p = torch.tensor([0.1, 0.5, 0.25, 0.15]).expand(24_000, 4)
+    generator = torch.Generator().manual_seed(0)
+    assert soft._keys(p.to("meta"), torch.Generator()).device.type == "meta"
+    keys = soft._computed(p.shape, p.device, generator)
+    assert 0 <= keys.min() and keys.max() < 1 and abs(keys.mean() - 0.5) < 0.005 and abs(keys.var() - 1/12) < 0.002
+    assert not keys.equal(soft._computed(p.shape, p.device, generator)) and keys.equal(soft._computed(p.shape, p.device, generator.manual_seed(0)))
+    orders, counts = keys.argsort(1).unique(dim=0, return_counts=True)
+    assert len(orders) == 24 and ((counts - 1000).abs() < 150).all()
+    rows = keys.double() - keys.double().mean()
+    assert all(abs((rows[:-d]*rows[d:]).mean()) < 0.002 for d in (1, 2, 5))  # a row says nothing about the next
+
+
+# --- other people's tensors and tracers
+
+@all_losses
+def test_fastais_tensor_types(loss):
+    core = pytest.importorskip("fastai.torch_core")
+    x, y, t = batch()
+    want = [loss(x, y, t, **({"generator": torch.Generator().manual_seed(0)} if loss is dkpp_loss else {}))]
+    for image in (core.TensorImage, core.TensorBase):
+        a = image(x.clone()).requires_grad_()
+        got = loss(a, core.TensorCategory(y.clone()), image(t.clone()), **({"generator": torch.Generator().manual_seed(0)} if loss is dkpp_loss else {}))
+        torch.testing.assert_close(got.detach().as_subclass(torch.Tensor), want[0])
+        got.backward()
+        assert a.grad is not None
+    x, y, t = batch((2, 3, 4, 4))
+    assert loss(core.TensorImage(x), core.TensorMask(y), core.TensorImage(t), ignore_index=0).isfinite()
+    soft = batch()[2].softmax(1)
+    assert loss(*(k(v) for k, v in zip((core.TensorImage, core.TensorMultiCategory, core.TensorImage), (batch()[0], soft, batch()[2])))).isfinite()
+
+
+class Holds(torch.nn.Module):
+    def __init__(self, loss):
+        super().__init__()
+        self.body, self.loss = torch.nn.Linear(4, 5), loss
+    def forward(self, x, y, t): return self.loss(self.body(x), y, t)
+
+
+@pytest.mark.parametrize("loss", [cwtm_loss, kd_loss, ban_loss, dkpp_loss, CWTMLoss(label_smoothing=0.1)])
+def test_symbolic_trace_over_a_model_that_holds_the_loss(loss):
+    model = Holds(loss)
+    traced = torch.fx.symbolic_trace(model)
+    x, (_, y, t) = torch.randn(6, 4), batch()
+    torch.manual_seed(0); want = model(x, y, t)
+    torch.manual_seed(0); torch.testing.assert_close(traced(x, y, t), want)
+    traced(x, y, t).backward()
+    assert model.body.weight.grad is not None
+
+
+def test_numbers_are_not_read_where_there_are_none():
+    x, y, t = batch()
+    y[0] = 17  # an impossible label: refused where it can be seen, NaN where it cannot
+    with pytest.raises(IndexError, match="17"): cwtm_loss(x, y, t)
+    compiled = torch.compile(lambda x, y, t: ban_loss(x, y, t, label_weight=1.), backend="eager", fullgraph=True)
+    assert compiled(x, y, t).isnan()
