@@ -1,4 +1,4 @@
-"""Write the loss that trains nearly every classifier, read its gradient off at sight, and spot five mistakes.
+"""After this notebook you can write the loss that trains nearly every classifier, and read its gradient at sight.
 
 Docs: https://course-lib.github.io/course_lib/losses.html.md"""
 
@@ -15,7 +15,8 @@ from torch import Tensor
 
 from .lean import _as_batch, _pick, _reduce, _soft_surprise, _surprise
 from course_lib.validate import (
-    REDUCTIONS, autocast_float, check_choice, check_float, check_like, check_loss, check_tensor, like_torch, sum_dtype,
+    REDUCTIONS, autocast_float, check_choice, check_float, check_like, check_loss, check_tensor,
+    like_torch, sum_dtype,
 )
 
 # %% ../../nbs/04_losses.ipynb #76575b6e
@@ -25,7 +26,7 @@ def _shift(x: Tensor, dim: int, dtype: torch.dtype | None) -> Tensor:
     x = x.to(dtype or x.dtype)
     check_float('x', x)
     if not -max(x.dim(), 1) <= dim < max(x.dim(), 1):
-        raise IndexError(f"dim must name a dimension of x, whose shape is {tuple(x.shape)}, got {dim}")
+        raise IndexError(f"dim must name a dimension of x, of shape {tuple(x.shape)}, got {dim}")
     x = x.to(sum_dtype(x.dtype))
     return x - x.detach().amax(dim, keepdim=True) if x.numel() else x
 
@@ -36,7 +37,7 @@ def softmax(
     dim: int = -1, # the dimension of the classes
     dtype: torch.dtype | None = None, # what to compute in, and return; by default that of `x`
 ) -> Tensor: # probabilities in the shape of `x`; they add up to 1 along `dim`
-    "Probabilities in the ratio of exp(x) (Bridle 1990). Raises `TypeError` (integers), `IndexError` (`dim`)."
+    "Probabilities in the ratio of exp(x) (Bridle 1990). Raises `TypeError`, `IndexError` (`dim`)."
     e = _shift(x, dim, dtype).exp()
     return (e/e.sum(dim, keepdim=True)).to(dtype or x.dtype)
 
@@ -62,8 +63,8 @@ def nll_loss(
 ) -> Tensor: # a number, or for 'none' the shape of `target`
     "Negative log-likelihood of the right classes. Raises as `cross_entropy` does."
     log_probs, weight = autocast_float(log_probs), autocast_float(weight)
-    check_loss('log_probs', log_probs, target, weight, ignore_index=ignore_index, reduction=reduction,
-               probabilities=False)
+    check_loss('log_probs', log_probs, target, weight, ignore_index=ignore_index,
+               reduction=reduction, probabilities=False)
     x, labels, share = _as_batch(log_probs, target, ignore_index)
     loss = -_pick(x, labels).to(sum_dtype(x.dtype))
     if weight is not None: loss = loss*weight[labels]
@@ -88,54 +89,64 @@ def entropy(
 @like_torch
 def kl_div(
     input: Tensor, # log-probabilities of the prediction q, any shape
-    target: Tensor, # probabilities p (log-probabilities with `log_target`), a shape that broadcasts with `input`
-    reduction: str = 'mean', # 'mean' (over every element), 'batchmean' (the sum over `input.shape[0]`), 'sum', 'none'
+    target: Tensor, # probabilities p (logarithms with `log_target`), broadcasting with `input`
+    reduction: str = 'mean', # 'mean' (all elements), 'batchmean' (sum/`len(input)`), 'sum', 'none'
     log_target: bool = False, # whether `target` holds log-probabilities
 ) -> Tensor: # a number, or for 'none' one per element
-    "KL(p || q) (Kullback and Leibler 1951). Raises `ValueError` (shapes, reduction), `TypeError` (dtypes)."
+    "KL(p || q) (Kullback and Leibler 1951). Raises `ValueError` (shapes), `TypeError` (dtypes)."
     check_choice('reduction', reduction, ('mean', 'batchmean', 'sum', 'none'))
     check_float('input', input)
     check_float('target', target)
-    if any(a != b and 1 not in (a, b) for a, b in zip(reversed(input.shape), reversed(target.shape))):
-        raise ValueError(f"target must have the shape of input, {tuple(input.shape)}, or one that broadcasts with it, "
-                         f"got {tuple(target.shape)}")
+    pairs = zip(reversed(input.shape), reversed(target.shape))
+    if any(a != b and 1 not in (a, b) for a, b in pairs):
+        raise ValueError(f"target must have the shape of input, {tuple(input.shape)}, "
+                         f"or one that broadcasts with it, got {tuple(target.shape)}")
     input, target = autocast_float(input), autocast_float(target)
     loss = target.exp()*(target - input) if log_target else _x_log_x(target) - target*input
     if reduction == 'none': return loss
     if reduction == 'mean': return loss.mean()
     return loss.sum()/(input.shape[0] if reduction == 'batchmean' and input.dim() else 1)
 
+# %% ../../nbs/04_losses.ipynb #f76045a2
+def _soft(x: Tensor, p: Tensor, weight: Tensor | None, reduction: str, smoothing: float) -> Tensor:
+    "`cross_entropy` for class probabilities `p`"
+    loss = _soft_surprise(x, p, weight, smoothing)
+    if reduction != 'none': loss = loss.mean() if reduction == 'mean' else loss.sum()
+    dtypes = [t.dtype for t in (x, p, weight) if t is not None]
+    return loss.to(functools.reduce(torch.promote_types, dtypes))
+
 # %% ../../nbs/04_losses.ipynb #ee26539a
 @like_torch
 def cross_entropy(
     input: Tensor, # logits [C], [N, C] or [N, C, d1, ...]
-    target: Tensor, # class indices [], [N] or [N, d1, ...], int64; or class probabilities in the shape of `input`
+    target: Tensor, # int64 indices [], [N] or [N, d1, ...]; or probabilities shaped as `input`
     weight: Tensor | None = None, # [C], what an item of each class counts
     ignore_index: int = -100, # items with this label count nothing (class indices only)
-    reduction: str = 'mean', # 'mean' (for class indices over the weights of what counts), 'sum', 'none'
-    label_smoothing: float = 0.0, # 0 to 1, the share of the target spread evenly (Szegedy et al. 2016, section 7)
+    reduction: str = 'mean', # 'mean' (for indices over the weights that count), 'sum', 'none'
+    label_smoothing: float = 0.0, # 0 to 1, the share spread evenly (Szegedy et al. 2016, section 7)
 ) -> Tensor: # nats: a number, or for 'none' one per item
-    "Cross-entropy of softmax(input). Raises `ValueError` (shapes, options), `TypeError` (dtypes), `IndexError`."
+    "Cross-entropy of softmax(input). Raises `ValueError`, `TypeError`, `IndexError` (labels)."
     input, weight = autocast_float(input), autocast_float(weight)
-    if not check_loss('input', input, target, weight, ignore_index=ignore_index, reduction=reduction,
-                      label_smoothing=label_smoothing):
-        target = autocast_float(target)
-        loss = _soft_surprise(input, target, weight, label_smoothing)
-        dtype = functools.reduce(torch.promote_types, [t.dtype for t in (input, target, weight) if t is not None])
-        return (loss if reduction == 'none' else loss.mean() if reduction == 'mean' else loss.sum()).to(dtype)
+    indices = check_loss('input', input, target, weight, ignore_index=ignore_index,
+                         reduction=reduction, label_smoothing=label_smoothing)
+    if not indices: return _soft(input, autocast_float(target), weight, reduction, label_smoothing)
     x, labels, share = _as_batch(input, target, ignore_index)
     loss = _surprise(x, labels, weight, label_smoothing)
     loss = _reduce(loss, labels, share, weight, reduction).to(x.dtype)
     return loss.squeeze(0) if input.dim() == 1 and reduction == 'none' else loss
 
-# %% ../../nbs/04_losses.ipynb #114d0361
-def _check_broadcasts(name: str, weight: Tensor | None, shape: torch.Size) -> None:
-    "Raise unless `weight` is None or broadcasts to `shape`, the shape of the input"
-    if weight is None: return
-    check_tensor(name, weight)
-    if weight.dim() > len(shape) or any(a not in (1, b) for a, b in zip(reversed(weight.shape), reversed(shape))):
-        raise ValueError(f"{name} must broadcast to the shape of input, {tuple(shape)}, got {tuple(weight.shape)}")
+# %% ../../nbs/04_losses.ipynb #fdc9588d
+def _check_broadcasts(shape: torch.Size, **weights: Tensor | None) -> None:
+    "Raise unless each of `weights` is None or broadcasts to `shape`, the shape of the input"
+    for name, weight in weights.items():
+        if weight is None: continue
+        check_tensor(name, weight)
+        fits = all(a in (1, b) for a, b in zip(reversed(weight.shape), reversed(shape)))
+        if weight.dim() > len(shape) or not fits:
+            raise ValueError(f"{name} must broadcast to the shape of input, {tuple(shape)}, "
+                             f"got {tuple(weight.shape)}")
 
+# %% ../../nbs/04_losses.ipynb #114d0361
 @like_torch
 def binary_cross_entropy_with_logits(
     input: Tensor, # logits, any shape
@@ -144,17 +155,17 @@ def binary_cross_entropy_with_logits(
     reduction: str = 'mean', # 'mean' (over every element), 'sum', 'none'
     pos_weight: Tensor | None = None, # what a positive counts, such as [C]; broadcasts with `input`
 ) -> Tensor: # a number, or for 'none' the shape of `input`
-    "Cross-entropy of sigmoid(input), a question per element. Raises `ValueError` (shapes), `TypeError` (dtypes)."
+    "Cross-entropy of sigmoid(input), a question per element. Raises `ValueError`, `TypeError`."
     check_choice('reduction', reduction, REDUCTIONS)
     check_float('input', input)
     check_like('target', target, 'input', input)
-    for name, w in ('weight', weight), ('pos_weight', pos_weight): _check_broadcasts(name, w, input.shape)
+    _check_broadcasts(input.shape, weight=weight, pos_weight=pos_weight)
     input, target, weight, pos_weight = map(autocast_float, (input, target, weight, pos_weight))
     dtypes = [t.dtype for t in (input, target, weight, pos_weight) if t is not None]
     x, below = input.to(sum_dtype(input.dtype)), input < 0
-    softplus = torch.where(below, -x, 0) + torch.where(below, x, -x).exp().log1p()  # log(1 + exp(-x))
-    if pos_weight is not None: softplus = softplus*(1 + (pos_weight - 1)*target)
-    loss = (1 - target)*x + softplus
+    log_1_exp = torch.where(below, -x, 0) + torch.where(below, x, -x).exp().log1p()
+    if pos_weight is not None: log_1_exp = log_1_exp*(1 + (pos_weight - 1)*target)
+    loss = (1 - target)*x + log_1_exp
     if weight is not None: loss = loss*weight
     loss = loss.to(functools.reduce(torch.promote_types, dtypes))
     return loss if reduction == 'none' else loss.mean() if reduction == 'mean' else loss.sum()
