@@ -23,7 +23,7 @@ GRID = torch.logspace(-4, 1, 31, dtype=torch.float64)
 
 class Problem:
     "A stack of R networks of one shape, each with its own seed: `init(generator)` makes one, `forward(params, x)` runs them all"
-    opt, bs, steps = 'adam', 64, 160
+    opt, bs, steps, wd = 'adam', 64, 160, 0.  # wd: weight decay, within the gradient or, for adamw, beside it
 
     def stack(self, seeds):
         nets = [self.init(torch.Generator().manual_seed(s)) for s in seeds]
@@ -153,9 +153,11 @@ SEEN, HELD_OUT = ('characters', 'mnist'), ('photo',)  # SEEN: held out at first,
 
 
 def step(problem, p, state, grads, lr, t):
-    "One optimizer step with a rate for each network, as torch.optim.Adam or SGD(momentum=0.9) do it"
+    "One optimizer step with a rate for each network, as torch.optim.Adam, AdamW or SGD(momentum=0.9) do it"
     for (k, w), g in zip(p.items(), grads):
         r = lr.view(-1, *[1]*(w.dim() - 1)).to(w.dtype)
+        if problem.opt == 'adamw': w.mul_(1 - r*problem.wd)
+        elif problem.wd: g = g.add(w, alpha=problem.wd)
         if problem.opt == 'sgd':
             m = state.setdefault(k, torch.zeros_like(w)).mul_(0.9).add_(g)
             w.sub_(r*m); continue
@@ -216,19 +218,23 @@ def trials(problem, seeds, starts):
 
 def check(problem):
     "The stacked search is find_lr: the same curve from a torch module, a torch optimizer and a list of batches"
+    start = problem.stack([0])
     class Net(torch.nn.Module):
         def __init__(self):
-            super().__init__(); self.p = torch.nn.ParameterDict({k: torch.nn.Parameter(v) for k, v in problem.stack([0]).items()})
-        def forward(self, *x): return problem.forward(dict(self.p), x)
+            super().__init__()
+            self.p = torch.nn.ParameterList([torch.nn.Parameter(v) for v in start.values()])
+        def forward(self, *x): return problem.forward(dict(zip(start, self.p)), x)
     net, order = Net(), problem.order(0, 100, 1)
     batches = [(*(v[None] for v in x), y[None]) for x, y in map(problem.batch, order)]
-    opt = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9) if problem.opt == 'sgd' else torch.optim.Adam(net.parameters())
+    def sgd(params, **kwargs): return torch.optim.SGD(params, 0.1, momentum=0.9, **kwargs)
+    kinds = {'sgd': sgd, 'adam': torch.optim.Adam, 'adamw': torch.optim.AdamW}
+    opt = kinds[problem.opt](net.parameters(), weight_decay=problem.wd)
     ours, peer = find_lr(net, batches, lambda o, y: problem.loss(o, y).sum(), opt), search(problem, [0])[0]
     calm = peer.lrs < 1e-2
     torch.testing.assert_close(ours.losses[:len(calm)][calm], peer.losses[calm], rtol=2e-3, atol=1e-4)
 
-def measure(name, n_seeds, n_searches, methods=METHODS):
-    problem, seeds = PROBLEMS[name](), list(range(n_seeds))
+def measure(name, problem, n_seeds, n_searches, methods=METHODS):
+    seeds = list(range(n_seeds))
     check(problem)
     grid, _ = final(problem, [s for s in seeds for _ in GRID], [lr for _ in seeds for lr in GRID.tolist()])
     grid = grid.view(n_seeds, -1)
@@ -357,7 +363,7 @@ if __name__ == '__main__':
     args = parser.parse_args()
     start, grids, rules = time.perf_counter(), [], []
     for name in args.only:
-        g, r = measure(name, args.seeds, args.searches)
+        g, r = measure(name, PROBLEMS[name](), args.seeds, args.searches)
         grids.append(g); rules.append(r)
         print(name, f'{time.perf_counter() - start:.0f} s'); print(table(r).round(3).to_string(), flush=True)
     if args.dry: raise SystemExit

@@ -1,0 +1,403 @@
+"""Does a suggested rate hold on problems that nobody tuned on? Thirty small problems, half of them kept for the end.
+
+`python -m benchmarks.lr_problems --half development` measures the grid and every rule on that half, and writes
+results/lr_problems_development_grid.csv and _rules.csv; `--half final` is for the other half, to be run once, when all
+constants are fixed. `--only NAME` runs one problem, `--list` shows them. Needs a quiet machine and COURSE_LIB_DATA.
+
+The problems are spread over what readers meet: short and long training, much and little data, wrong labels, SGD with
+momentum, Adam and AdamW with and without weight decay, batches of 16 to 1024, fully connected, convolutional,
+recurrent and attention networks, embeddings, a frozen and a free body; classes, numbers, ratings and language. All
+seeds and rates of a problem train side by side as one stack of networks, by the harness of `benchmarks.lr_finder`.
+Every problem was tried for a dozen steps at two rates to see that it runs, and its stacked search was held against
+`find_lr`; nothing else of the final half was looked at.
+"""
+import argparse
+import io
+import os
+import random
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from benchmarks import lr_finder
+from benchmarks.harness import RESULTS
+
+COIN = 20261126  # written down before anything was run; see `halves`
+Data = tuple[Tensor, Tensor, Tensor, Tensor]  # inputs and targets to train on, inputs and targets to validate on
+
+
+# ------------------------------------------------------------------ data
+
+def parted(x: Tensor, y: Tensor, train: int, valid: int, seed: int = 0, wrong: float = 0.) -> Data:
+    "The first `train` of a shuffled set and `valid` others; a share `wrong` of the labels to train on is redrawn"
+    g = torch.Generator().manual_seed(seed)
+    i = torch.randperm(len(y), generator=g)
+    x, y = x[i], y[i].clone()
+    redrawn = torch.rand(train, generator=g) < wrong
+    if wrong: y[:train][redrawn] = torch.randint(0, int(y.max()) + 1, (int(redrawn.sum()),), generator=g)
+    return x[:train], y[:train], x[train:train + valid], y[train:train + valid]
+
+
+def archive(name: str) -> tarfile.TarFile:
+    "An archive of COURSE_LIB_DATA"
+    root = os.environ.get("COURSE_LIB_DATA")
+    if not root: raise SystemExit("set COURSE_LIB_DATA to the folder with the real data")
+    return tarfile.open(Path(root)/f"{name}.tgz")
+
+
+def table(name: str, member: str) -> pd.DataFrame:
+    "A csv file of an archive"
+    with archive(name) as t: return pd.read_csv(t.extractfile(f"{name}/{member}"))
+
+
+@lru_cache
+def digits() -> tuple[Tensor, Tensor]:
+    "scikit-learn's 8x8 digits [1797, 64], from -1 to 1"
+    from sklearn.datasets import load_digits
+    d = load_digits()
+    return torch.tensor(d.data, dtype=torch.float32)/8 - 1, torch.tensor(d.target)
+
+
+@lru_cache
+def small_pictures(name: str, per_class: int, size: int, folder: str) -> tuple[Tensor, Tensor]:
+    "The first pictures of each class of an archive [n, c, size, size], standardized"
+    from PIL import Image
+    seen: dict[str, list] = {}
+    with archive(name) as t:
+        for m in t:
+            parts = Path(m.name).parts
+            if not m.name.endswith(".png") or folder not in parts or len(seen.get(parts[-2], ())) >= per_class: continue
+            data = t.extractfile(m).read()
+            seen.setdefault(parts[-2], []).append(np.asarray(Image.open(io.BytesIO(data)).resize((size, size))))
+    x = torch.tensor(np.stack([p for k in sorted(seen) for p in seen[k]])).float()
+    x = x[:, None] if x.dim() == 3 else x.permute(0, 3, 1, 2)
+    y = torch.tensor([i for i, k in enumerate(sorted(seen)) for _ in seen[k]])
+    return (x - x.mean())/x.std(), y
+
+
+@lru_cache
+def census() -> tuple[Tensor, Tensor]:
+    "A census table: numbers standardized and the commonest words as columns of their own; who earns more than 50k"
+    df = table("adult_sample", "adult.csv")
+    y = torch.tensor((df["salary"] == ">=50k").astype("int64").to_numpy())
+    numbers = df.select_dtypes("number").fillna(0.)
+    words = pd.get_dummies(df.select_dtypes(exclude="number").drop(columns="salary").fillna("?")).astype("float32")
+    standard, common = (numbers - numbers.mean())/numbers.std(), words.loc[:, words.mean() > 0.01]
+    x = np.concatenate([standard.to_numpy(), common.to_numpy()], 1)
+    return torch.tensor(x, dtype=torch.float32), y
+
+
+@lru_cache
+def reviews() -> tuple[Tensor, Tensor]:
+    "Film reviews as roots of word counts [1000, 600]"
+    df = table("imdb_sample", "texts.csv")
+    split = [t.lower().split() for t in df["text"]]
+    common = pd.Series([w for t in split for w in set(t)]).value_counts().index[:600]
+    place = {w: i for i, w in enumerate(common)}
+    x = torch.zeros(len(split), 600)
+    for row, words in zip(x, split):
+        for w in words:
+            if w in place: row[place[w]] += 1
+    return x.sqrt(), torch.tensor((df["label"] == "positive").astype("int64").to_numpy())
+
+
+@lru_cache
+def ratings() -> tuple[Tensor, Tensor]:
+    "Ratings of films: codes of user and film [n, 2] and stars"
+    df = table("ml-latest-small", "ratings.csv")
+    df = df[df["movieId"].isin(df["movieId"].value_counts().index[:600])]
+    x = np.stack([df["userId"].factorize()[0], df["movieId"].factorize()[0]], 1)
+    return torch.tensor(x), torch.tensor(df["rating"].to_numpy(), dtype=torch.float32)
+
+
+@lru_cache
+def numbers_in_words(length: int) -> tuple[Tensor, Tensor]:
+    "Windows of numbers written out: `length` tokens and the one after each"
+    with archive("human_numbers") as t: text = t.extractfile("human_numbers/train.txt").read().decode()
+    tokens = text.replace("\n", " . ").split()[:20000]
+    place = {w: i for i, w in enumerate(sorted(set(tokens)))}
+    windows = torch.tensor([place[w] for w in tokens]).unfold(0, length + 1, 3)
+    return windows[:, :-1], windows[:, 1:]
+
+
+@lru_cache
+def regression(name: str) -> tuple[Tensor, Tensor]:
+    "A table of scikit-learn's with numbers for targets, both standardized"
+    from sklearn import datasets
+    x, y = (datasets.make_friedman1(3000, 10, noise=1., random_state=0) if name == "friedman" else
+            datasets.load_diabetes(return_X_y=True))
+    x, y = torch.tensor(x, dtype=torch.float32), torch.tensor(y, dtype=torch.float32)
+    return (x - x.mean(0))/x.std(0), (y - y.mean())/y.std()
+
+
+@lru_cache
+def tumours() -> tuple[Tensor, Tensor]:
+    "Measurements of cells, standardized; benign or not"
+    from sklearn.datasets import load_breast_cancer
+    d = load_breast_cancer()
+    x = torch.tensor(d.data, dtype=torch.float32)
+    return (x - x.mean(0))/x.std(0), torch.tensor(d.target)
+
+
+# ------------------------------------------------------------------ networks
+
+def mlp(*sizes: int) -> nn.Module:
+    "Fully connected layers with ReLU between them"
+    layers = [layer for i, o in zip(sizes, sizes[1:]) for layer in (nn.Linear(i, o), nn.ReLU())]
+    return nn.Sequential(nn.Flatten(), *layers[:-1])
+
+
+def conv(channels: int, out: int, width: int = 16, cells: int = 16) -> nn.Module:
+    "Three convolutions with stride 2 and group norm, and a head"
+    layers: list[nn.Module] = []
+    for i, o in ((channels, width), (width, 2*width), (2*width, 4*width)):
+        layers += [nn.Conv2d(i, o, 3, stride=2, padding=1), nn.GroupNorm(4, o), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4*width, out))
+
+
+class Squares(nn.Module):
+    "Rows of 64 numbers as pictures of 8 x 8, for a network of pictures"
+    def __init__(self, net: nn.Module): super().__init__(); self.net = net
+    def forward(self, x: Tensor) -> Tensor: return self.net(x.view(-1, 1, 8, 8))
+
+
+class Recurrent(nn.Module):
+    "A gated recurrent layer written out, over rows of a picture or over tokens; answers at the end or at each step"
+    def __init__(self, inputs: int, hidden: int, out: int, tokens: bool = False):
+        super().__init__()
+        self.start = nn.Embedding(inputs, hidden) if tokens else nn.Linear(inputs, hidden)
+        self.gates, self.new = nn.Linear(2*hidden, 2*hidden), nn.Linear(2*hidden, hidden)
+        self.head, self.tokens, self.hidden, self.inputs = nn.Linear(hidden, out), tokens, hidden, inputs
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.start(x) if self.tokens else self.start(x.view(len(x), -1, self.inputs))
+        h, seen = x.new_zeros(len(x), self.hidden), []
+        for t in range(x.shape[1]):
+            reset, update = self.gates(torch.cat([x[:, t], h], 1)).sigmoid().chunk(2, 1)
+            h = torch.lerp(self.new(torch.cat([x[:, t], reset*h], 1)).tanh(), h, update)
+            seen.append(h)
+        return self.head(torch.stack(seen, 1)) if self.tokens else self.head(h)
+
+
+class Attention(nn.Module):
+    "Two blocks of attention with one head and a fully connected layer; looks backwards only where tokens are foretold"
+    def __init__(self, inputs: int, length: int, out: int, tokens: bool = False, width: int = 32):
+        super().__init__()
+        self.start = nn.Embedding(inputs, width) if tokens else nn.Linear(inputs, width)
+        self.place = nn.Parameter(0.1*torch.randn(length, width))
+        self.mix = nn.ModuleList(nn.Linear(width, 3*width) for _ in range(2))
+        self.deep = nn.ModuleList(nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2*width), nn.GELU(),
+                                                nn.Linear(2*width, width)) for _ in range(2))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        self.head, self.tokens, self.inputs, self.width = nn.Linear(width, out), tokens, inputs, width
+    def forward(self, x: Tensor) -> Tensor:
+        h = (self.start(x) if self.tokens else self.start(x.view(len(x), -1, self.inputs))) + self.place
+        later = torch.ones(h.shape[1], h.shape[1], dtype=torch.bool).triu(1)
+        for mix, norm, deep in zip(self.mix, self.norms, self.deep):
+            q, k, v = mix(norm(h)).chunk(3, -1)
+            scores = q@k.transpose(-1, -2)/self.width**0.5
+            if self.tokens: scores = scores.masked_fill(later, -1e9)
+            h = h + scores.softmax(-1)@v
+            h = h + deep(h)
+        return self.head(h if self.tokens else h.mean(1))
+
+
+class Factors(nn.Module):
+    "Vectors of users and films: their product with biases, or a network over both"
+    def __init__(self, users: int, films: int, size: int = 16, net: bool = False):
+        super().__init__()
+        self.user, self.film = nn.Embedding(users, size), nn.Embedding(films, size)
+        self.biases = nn.ModuleList([nn.Embedding(users, 1), nn.Embedding(films, 1)])
+        for e in (self.user, self.film, *self.biases): nn.init.normal_(e.weight, std=0.05)
+        self.net = mlp(2*size, 32, 1) if net else None
+    def forward(self, x: Tensor) -> Tensor:
+        u, f = self.user(x[:, 0]), self.film(x[:, 1])
+        out = self.net(torch.cat([u, f], 1))[:, 0] if self.net is not None else (u*f).sum(1)
+        return 5.5*torch.sigmoid(out + sum(b(x[:, i])[:, 0] for i, b in enumerate(self.biases)))
+
+
+class One(nn.Module):
+    "One number for each row"
+    def __init__(self, net: nn.Module): super().__init__(); self.net = net
+    def forward(self, x: Tensor) -> Tensor: return self.net(x)[:, 0]
+
+
+@lru_cache
+def trained_body() -> dict[str, Tensor]:
+    "Convolutions trained on the digits below five, for nets that then learn the others"
+    x, y = digits()
+    x, y = x[y < 5], y[y < 5]
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        net = Squares(conv(1, 5))
+        opt = torch.optim.Adam(net.parameters(), 3e-3)
+        for _ in range(150):
+            i = torch.randint(0, len(y), (64,))
+            opt.zero_grad(); F.cross_entropy(net(x[i]), y[i]).backward(); opt.step()
+    return {k: v for k, v in net.state_dict().items() if not k.startswith("net.11")}
+
+
+def transferred(frozen: bool) -> nn.Module:
+    "A network for the digits from five on, with a trained body, frozen or not"
+    net = Squares(conv(1, 5))
+    net.load_state_dict(trained_body(), strict=False)
+    if frozen:
+        for name, p in net.named_parameters(): p.requires_grad_(name.startswith("net.11"))
+    return net
+
+
+def upper_digits(train: int) -> Data:
+    "Digits from five on, called from zero on"
+    x, y = digits()
+    return parted(x[y > 4], y[y > 4] - 5, train, 500)
+
+
+# ------------------------------------------------------------------ problems
+
+@dataclass
+class Problem(lr_finder.Problem):
+    "One problem for the harness of `benchmarks.lr_finder`, its network any module"
+    name: str
+    data: Callable[[], Data]
+    net: Callable[[], nn.Module]
+    opt: str = "adam"
+    bs: int = 64
+    steps: int = 200
+    wd: float = 0.
+    kind: str = "classes"
+
+    def load(self) -> "Problem":
+        "Read the data; a problem of the list is only a recipe until then"
+        x, self.y, vx, self.vy = self.data()
+        self.x, self.vx = (x,), (vx,)
+        return self
+
+    def module(self, seed: int) -> nn.Module:
+        "The network from one seed"
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return self.net()
+
+    def stack(self, seeds: list[int]) -> dict[str, Tensor]:
+        "What is trained of the networks of all seeds, along a new first dimension"
+        nets = [self.module(s) for s in seeds]
+        free = {k for k, p in nets[0].named_parameters() if p.requires_grad}
+        params, _ = stack_module_state(nets)
+        self.bare = nets[0]
+        self.fixed = {k: v.detach() for k, v in nets[0].named_parameters() if k not in free}
+        return {k: v.detach().clone() for k, v in params.items() if k in free}
+
+    def forward(self, params: dict[str, Tensor], x: tuple[Tensor]) -> Tensor:
+        "The answers of all networks, each to its own batch"
+        def one(p: dict[str, Tensor], inputs: Tensor) -> Tensor:
+            return functional_call(self.bare, (p, self.fixed), (inputs,))
+        return vmap(one)(params, x[0])
+
+    def loss(self, out: Tensor, y: Tensor) -> Tensor:
+        "The mean loss of each network"
+        if self.kind == "numbers": return (out - y).square().mean(1)
+        return F.cross_entropy(out.flatten(0, -2), y.flatten(), reduction="none").view(len(out), -1).mean(1)
+
+
+def of(x_y: Callable, *args, **kwargs) -> Callable[[], Data]:
+    "Data parted when they are asked for"
+    return lambda: parted(*x_y(), *args, **kwargs)
+
+
+def pets(train: int) -> Callable[[], Data]: return of(lambda: small_pictures("cifar10", 300, 16, "train"), train, 800)
+
+
+def handwriting(train: int) -> Callable[[], Data]:
+    return of(lambda: small_pictures("mnist_png", 600, 14, "training"), train, 1000)
+
+
+def films(train: int) -> Callable[[], Data]: return of(ratings, train, 8000)
+
+
+def words(train: int) -> Callable[[], Data]: return of(lambda: numbers_in_words(12), train, 1000)
+
+
+def text() -> tuple[Tensor, Tensor]:
+    "The licence of this project: six characters and the one after them, as windows"
+    letters = (Path(__file__).parents[1]/"LICENSE").read_text()
+    place = {c: i for i, c in enumerate(sorted(set(letters)))}
+    windows = torch.tensor([place[c] for c in letters]).unfold(0, 17, 1)
+    return windows[:, :-1], windows[:, 1:]
+
+
+LIST = [
+    Problem("digits, short", of(digits, 1300, 450), lambda: mlp(64, 64, 10), "adam", 32, 160),
+    Problem("digits, few, long", of(digits, 200, 1000), lambda: mlp(64, 128, 10), "adam", 16, 800),
+    Problem("digits, SGD", of(digits, 1300, 450), lambda: mlp(64, 64, 64, 10), "sgd", 64, 250),
+    Problem("digits, wrong labels", of(digits, 800, 900, wrong=0.3), lambda: mlp(64, 128, 10), "adam", 64, 500),
+    Problem("digits, wrong labels, SGD", of(digits, 400, 1000, wrong=0.2), lambda: mlp(64, 128, 10), "sgd", 32, 600,
+            1e-3),
+    Problem("digits, convolutions", of(digits, 1200, 500), lambda: Squares(conv(1, 10)), "adamw", 64, 200, 0.05),
+    Problem("digits, convolutions, few", of(digits, 150, 1000), lambda: Squares(conv(1, 10)), "sgd", 16, 400),
+    Problem("digits, recurrent", of(digits, 1300, 450), lambda: Recurrent(8, 32, 10), "adam", 64, 250),
+    Problem("digits, attention", of(digits, 1300, 450), lambda: Attention(8, 8, 10), "adamw", 64, 300, 0.01),
+    Problem("handwriting, large batches", handwriting(4000), lambda: mlp(196, 64, 10), "adam", 1024, 80),
+    Problem("handwriting, few", handwriting(300), lambda: mlp(196, 128, 10), "adamw", 32, 500, 0.1),
+    Problem("colours, convolutions", pets(2000), lambda: conv(3, 10), "adamw", 64, 250, 0.05),
+    Problem("colours, few, long", pets(500), lambda: conv(3, 10), "adam", 32, 500),
+    Problem("colours, SGD, large batches", pets(2000), lambda: conv(3, 10), "sgd", 512, 100),
+    Problem("census", of(census, 12000, 3000), lambda: mlp(lr_inputs(census), 64, 2), "adam", 512, 200),
+    Problem("census, few, long", of(census, 500, 3000), lambda: mlp(lr_inputs(census), 64, 2), "adamw", 32, 600, 0.01),
+    Problem("census, SGD", of(census, 6000, 3000), lambda: mlp(lr_inputs(census), 64, 64, 2), "sgd", 128, 300, 1e-4),
+    Problem("reviews", of(reviews, 750, 250), lambda: mlp(600, 32, 2), "adam", 64, 150),
+    Problem("reviews, SGD, small batches", of(reviews, 750, 250), lambda: mlp(600, 2), "sgd", 16, 400, 1e-3),
+    Problem("ratings, product", films(30000), lambda: Factors(610, 600), "adam", 256, 400, kind="numbers"),
+    Problem("ratings, network", films(30000), lambda: Factors(610, 600, net=True), "adamw", 1024, 150, 0.1, "numbers"),
+    Problem("ratings, few, long", films(4000), lambda: Factors(610, 600), "adam", 64, 600, kind="numbers"),
+    Problem("numbers in words, recurrent", words(4000), lambda: Recurrent(40, 48, 40, True), "adam", 64, 250),
+    Problem("numbers in words, attention", words(1000), lambda: Attention(40, 12, 40, True), "adamw", 32, 400, 0.01),
+    Problem("characters, recurrent, SGD", of(text, 6000, 2000), lambda: Recurrent(100, 48, 100, True), "sgd", 64, 250),
+    Problem("diabetes", of(lambda: regression("diabetes"), 300, 142), lambda: One(mlp(10, 64, 1)), "adam", 16, 300,
+            kind="numbers"),
+    Problem("Friedman's function, SGD", of(lambda: regression("friedman"), 2000, 1000), lambda: One(mlp(10, 64, 64, 1)),
+            "sgd", 32, 300, kind="numbers"),
+    Problem("tumours, SGD", of(tumours, 300, 260), lambda: mlp(30, 32, 2), "sgd", 16, 200, 1e-3),
+    Problem("frozen body", lambda: upper_digits(300), lambda: transferred(True), "adam", 32, 120),
+    Problem("free body", lambda: upper_digits(300), lambda: transferred(False), "adamw", 32, 200, 0.01),
+]
+
+
+def lr_inputs(data: Callable[[], tuple[Tensor, Tensor]]) -> int:
+    "How many numbers a row holds"
+    return data()[0].shape[1]
+
+
+def halves() -> dict[str, list[str]]:
+    "{'development', 'final'}: names, by a coin whose seed was written down before anything was run"
+    names = sorted(p.name for p in LIST)
+    random.Random(COIN).shuffle(names)
+    return {"development": sorted(names[:len(names)//2]), "final": sorted(names[len(names)//2:])}
+
+
+def main() -> None:
+    "Measure the problems that are asked for"
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--half", choices=["development", "final"], default="development")
+    parser.add_argument("--only", help="the name of one problem")
+    parser.add_argument("--seeds", type=int, default=16)
+    parser.add_argument("--list", action="store_true")
+    args = parser.parse_args()
+    mine = [p for p in LIST if p.name in halves()[args.half] and args.only in (None, p.name)]
+    if args.list: print(*(f"{p.name}: {p.opt}, batches of {p.bs}, {p.steps} steps" for p in mine), sep="\n"); return
+    rules = ["minimum", "robust", "trials", "valley", "slide", "steep"]
+    parts = [lr_finder.measure(p.name, p.load(), args.seeds, args.seeds, rules) for p in mine]
+    for i, what in enumerate(("grid", "rules")):
+        rows = pd.concat([part[i] for part in parts])
+        rows.to_csv(RESULTS/f"lr_problems_{args.half}_{what}.csv", index=False)
+    print(lr_finder.table(rows).to_string())
+
+
+if __name__ == "__main__": main()
