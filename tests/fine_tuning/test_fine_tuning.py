@@ -212,7 +212,7 @@ def test_what_is_unknown_is_named():
     with pytest.raises(ValueError, match='no embedded weights for .resnet18.*imagenet.*None'): learner(make_dls(), 'resnet18')
     with pytest.raises(ValueError, match='never trained on ImageNet'): backbone('resnet10', 'imagenet')
     with pytest.raises(ValueError, match="weights must be.*'imagnet'"): backbone('resnet18', 'imagnet')
-    with pytest.raises(TypeError, match="'metric'.*do you mean 'metrics'"): learner(make_dls(), metric=fv.accuracy)
+    with pytest.raises(TypeError, match="'metric'.*did you mean 'metrics'"): learner(make_dls(), metric=fv.accuracy)
     with pytest.raises(ValueError, match='function of torchvision'): backbone(print, None)
 
 
@@ -262,7 +262,7 @@ def test_a_pth_file_runs_no_code(tmp_path, monkeypatch):
     torch.save([torch.zeros(1)], 'list.pth')
     with pytest.raises(ValueError, match='list.pth must hold tensors by name, it holds list'): backbone('resnet18', 'list.pth')
     (tmp_path/'weights.zip').write_bytes(b'')
-    with pytest.raises(ValueError, match='safetensors or .pth'): backbone('resnet18', 'weights.zip')
+    with pytest.raises(ValueError, match='weights.zip is empty'): backbone('resnet18', 'weights.zip')
 
 
 @pytest.mark.parametrize('depth, shortcuts', [(18, 3), (34, 3), (50, 4), (101, 4), (152, 4)])
@@ -288,6 +288,18 @@ def test_layers_of_others_and_nothing_left_behind():
             h = self.b(self.a(x).relu()) + self.side(x)
             return h @ h.T
     assert layer_count(Product()) == LayerCount(2, 1)
+
+
+@pytest.mark.parametrize('fails', [False, True])
+def test_counting_layers_leaves_every_mode_as_it_was(fails):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(9 if fails else 4, 2))
+    model[1].eval()  # a batch norm that is frozen on purpose
+    if fails:
+        with pytest.raises(RuntimeError, match='shapes cannot be multiplied'): layer_count(model)
+    else: assert layer_count(model) == LayerCount(2, 0)
+    assert [m.training for m in model] == [True, False, True, True, True, True] and model.training
+    assert model[1].num_batches_tracked == 0
+    with pytest.raises(ValueError, match='no trainable parameter'): layer_count(nn.Sequential(nn.Conv2d(3, 4, 3)).requires_grad_(False))
 
 
 def test_memory_is_counted_by_hand():

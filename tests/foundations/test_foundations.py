@@ -91,7 +91,7 @@ def test_relus_through_refuses(x, y, match):
     with pytest.raises(ValueError, match=match): f.relus_through(torch.tensor(x), torch.tensor(y))
 
 
-@pytest.mark.parametrize("ours, theirs", [(f.mae, F.l1_loss), (f.mse, F.mse_loss)])
+@pytest.mark.parametrize("ours, theirs", [(f.mae, F.l1_loss), (f.mse, F.mse_loss), (f.rmse, lambda p, t: F.mse_loss(p, t)**0.5)])
 def test_losses_equal_torch(ours, theirs):
     a, b = randn(4, 3).requires_grad_(), randn(4, 3, seed=1)
     assert torch.isclose(ours(a, b), theirs(a, b))
@@ -101,7 +101,7 @@ def test_losses_equal_torch(ours, theirs):
 
 def test_distances_are_per_picture_and_broadcast():
     xs, means = randn(6, 1, 4, 5), randn(3, 4, 5, seed=1)
-    l1, l2 = f.l1(xs, means), f.rmse(xs, means)
+    l1, l2 = f.l1(xs, means), f.l2(xs, means)
     assert l1.shape == l2.shape == (6, 3)
     assert torch.isclose(l1[4, 2], F.l1_loss(xs[4, 0], means[2])) and torch.isclose(l2[4, 2], F.mse_loss(xs[4, 0], means[2]).sqrt())
     assert (l2 >= l1).all()
@@ -112,13 +112,13 @@ def test_class_means_and_nearest_class():
     xs = randn(30, 4, 5)*0.1 + ys[:, None, None]
     means = f.class_means(xs, ys)
     assert means.shape == (3, 4, 5) and torch.allclose(means[1], xs[1::3].mean(0))
-    for distance in (f.l1, f.rmse): assert f.nearest_class(xs, means, distance).equal(ys)
+    for distance in (f.l1, f.l2): assert f.nearest_class(xs, means, distance).equal(ys)
 
 
 def test_nearest_class_uses_its_distance():
     means = torch.stack([torch.zeros(1, 4), torch.full((1, 4), 1.)])
     x = torch.tensor([[[0., 0., 0., 2.4]]])  # on average nearer to 0, but its one large pixel counts more when squared
-    assert f.nearest_class(x, means, f.l1).item() == 0 and f.nearest_class(x, means, f.rmse).item() == 1
+    assert f.nearest_class(x, means, f.l1).item() == 0 and f.nearest_class(x, means, f.l2).item() == 1
 
 
 def test_pixel_similarity_refuses():
@@ -346,6 +346,17 @@ def test_a_loss_that_is_not_finite_stops():
     with pytest.raises(FloatingPointError, match="nan in epoch 0"): learn.fit(1, 0.1)
     assert learn.model.weight.equal(before)
     with pytest.raises(FloatingPointError, match="lower lr than 1000"): learner().fit(50, 1000.)
+
+
+def test_an_examiner_measures_without_training():
+    model = nn.Sequential(nn.Linear(3, 1), nn.Dropout(0.5))
+    examiner = f.Examiner(data(10, 1, size=3), model, f.mse, metrics=[f.rmse, f.mae], device=CPU)
+    found = examiner.validate()
+    xs, ys = examiner.valid_dl.dataset.xs, examiner.valid_dl.dataset.ys
+    with torch.no_grad(): preds = model[0](xs)  # no dropout
+    assert found == pytest.approx({"valid_loss": F.mse_loss(preds, ys).item(), "rmse": F.mse_loss(preds, ys).item()**0.5, "mae": F.l1_loss(preds, ys).item()})
+    assert model.training and all(p.grad is None for p in model.parameters())
+    with pytest.raises(ValueError, match="different names"): f.Examiner([], model, f.mse, metrics=[f.mae, f.mae])
 
 
 def test_fit_goes_on_and_returns_its_own_epochs():
