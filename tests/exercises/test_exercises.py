@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_lib.exercises import check, mistakes
+from course_lib.exercises import check, load, mistakes
 from tests.exercises import mutants
 from tools.build import workbooks as tool
 from tools.notebooks import ROOT, chapters, fact, package
@@ -47,7 +47,9 @@ def run(source, file, space):
 def run_section(chapter, change):
     "Run the exercise cells of a chapter, each solution replaced by change(source): {exercise: its check's result}"
     space, found, name = {"__name__": "__main__"}, {}, None
-    for i, c in enumerate(tool.section(nbformat.read(ROOT/"nbs"/f"{chapter}.ipynb", 4))):
+    nb = nbformat.read(ROOT/"nbs"/f"{chapter}.ipynb", 4)
+    run(tool.preamble(nb), f"<{chapter} imports>", space)
+    for i, c in enumerate(tool.section(nb)):
         if c.cell_type != "code" or fact(c, "answer"): continue
         m = fact(c, "exercise")
         if m is None and "check(" not in c.source and not c.source.lstrip().startswith(("from ", "import ", "#| hide")): continue
@@ -104,6 +106,16 @@ def test_workbook_with_solutions_put_back_runs(chapter):
     assert len(results) == len(answers) and all(results), [r for r in results if not r]
     remembered = json.loads((Path(os.environ["COURSE_LIB_CACHE"])/"exercises.json").read_text(encoding="utf-8"))
     assert {n for n, r in remembered["exercises"].items() if r["passed"]} == set(answers)
+
+
+@pytest.mark.parametrize("chapter", [c for c, names in CHAPTERS.items() if names])
+def test_a_blank_workbook_that_is_run_through_counts_no_try(chapter):
+    import matplotlib
+    matplotlib.use("agg")
+    space = {"__name__": "__main__"}
+    for i, c in enumerate(c for c in tool.workbook(ROOT/"nbs"/f"{chapter}.ipynb").cells if c.cell_type == "code"):
+        run(c.source, f"<{chapter} blank {i}>", space)
+    assert load()["exercises"] == {}
 
 
 def test_what_is_made_from_the_chapters_is_up_to_date():

@@ -28,6 +28,9 @@ def small(tmp_path):
     for name in ("pyproject.toml", "settings.ini", "setup.py"): shutil.copy(ROOT/name, root)
     for name in ("__init__.py", "core.py"): shutil.copy(ROOT/"course_lib"/name, root/"course_lib")
     shutil.copy(ROOT/"nbs"/"measuring.ipynb", root/"nbs")
+    shutil.copytree(ROOT/"course_lib"/"exercises", root/"course_lib"/"exercises", ignore=shutil.ignore_patterns("checks", "__pycache__"))
+    (root/"nbs"/"lib").mkdir()
+    for p in (ROOT/"nbs"/"lib").glob("00_exercises_*.ipynb"): shutil.copy(p, root/"nbs"/"lib")
     for folder in ("course_lib/exercises/checks", "tests/exercises/mutants"):
         (root/folder).mkdir(parents=True)
         for name in ("__init__.py", "core.py"): shutil.copy(ROOT/folder/name, root/folder)
@@ -208,7 +211,8 @@ BREAKS = {
     "an exercise without a level": ("exercises_are_complete", lambda r: edit(r, lambda cells: [
         setattr(c, "source", c.source.replace("\n*easy,", "\n*simple,")) for c in cells]), "level"),
     "a chapter without questions": ("exercises_are_complete", lambda r: edit(r, lambda cells: [
-        setattr(c, "source", c.source.replace("- ✓", "- ").replace("- ✗", "- ")) for c in cells if "<summary>" in c.source]), "questions"),
+        setattr(c, "source", c.source.replace("\n- a) ", "\n- ")) for c in cells]), "questions"),
+    "a question in another form": ("exercises_are_complete", lambda r: edit(r, say("Why?\n\n- ✓ so it is")), "right choices"),
     "a workbook edited by hand": ("made_from_chapters", lambda r: rewrite(r/"exercises"/"measuring.ipynb", "raise NotImplementedError", "return 1"), "measuring"),
     "another name": ("facts_once", lambda r: rewrite(r/"pyproject.toml", 'name = "course_lib"', 'name = "other"'), "name"),
 }

@@ -14,13 +14,15 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tools.notebooks import ROOT, chapters, fact, title
+from tools.notebooks import ROOT, chapters, fact, python_of, title
 
 CHECK = "from course_lib.exercises import check"
 BEGIN, END = "## Exercises", "## What to read next"
 TASK = re.compile(r"^### (?P<title>.+)\n\*(?P<level>easy|medium|hard), (?P<minutes>\d+) minutes?\*\n", re.M)
-QUESTION = re.compile(r"<details><summary>(.+?)</summary>\s*(.+?)</details>", re.S)
-CHOICE = re.compile(r"^- ([✓✗]) \*\*(.+?)\*\*\s+(.+?)(?=\n- |\Z)", re.M | re.S)
+QUESTION = re.compile(r"^\*\*(?P<question>[^\n]+)\*\*\n\n(?P<choices>(?:- [a-f]\) [^\n]+\n)+)\n"
+                      r"<details><summary>Answer</summary>\n\n(?P<verdicts>.+?)\n\n</details>", re.M | re.S)
+CHOICE = re.compile(r"^- ([a-f])\) (.+)$", re.M)
+VERDICT = re.compile(r"^- ([✓✗]) ([a-f])\) (.+)$", re.M)
 
 
 def section(nb) -> list:
@@ -29,6 +31,34 @@ def section(nb) -> list:
     if BEGIN not in titles: return []
     start = titles.index(BEGIN)
     return nb.cells[start:titles.index(END, start) if END in titles[start:] else None]
+
+
+def _imports(tree: ast.Module) -> dict:
+    "{name that is bound: the import that binds it} of a cell"
+    found = {}
+    for n in tree.body:
+        if not isinstance(n, (ast.Import, ast.ImportFrom)): continue
+        for a in n.names:
+            what = f"{a.name} as {a.asname}" if a.asname else a.name
+            where = f"from {n.module} import " if isinstance(n, ast.ImportFrom) else "import "
+            found[(a.asname or a.name).split(".")[0]] = where + what
+    return found
+
+
+def preamble(nb) -> str:
+    "The imports that a chapter makes before its exercises and that its exercises need"
+    mine, asked = set(), {c.id for c in section(nb)}
+    for c in section(nb):
+        if c.source.startswith("## Questions"): break
+        if "#| hide" not in c.source: mine.add(c.id)
+    cells = [(c.id, python_of(c.source)) for c in nb.cells if c.cell_type == "code"]
+    nodes = [n for cell, tree in cells if cell in mine for n in ast.walk(tree)]
+    used = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    made = {n.name for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    made |= {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    made |= {name for cell, tree in cells if cell in mine for name in _imports(tree)}
+    before = {name: line for cell, tree in cells if cell not in asked for name, line in _imports(tree).items()}
+    return "\n".join(sorted({line for name, line in before.items() if name in used - made}))
 
 
 def stub(source: str) -> str:
@@ -53,6 +83,8 @@ def workbook(path: Path):
              "seen. Replace `raise NotImplementedError` by your own lines, then run the cell and the one below it "
              "(Shift + Enter).")
     out = [new_markdown_cell(intro, id=f"{path.stem}-intro")]
+    if imports := preamble(nb):
+        out.append(new_code_cell(imports.replace(CHECK, f"{CHECK}, progress, quiz"), id=f"{path.stem}-imports"))
     for c in cells:
         if c.cell_type == "markdown":
             if c.source.startswith(("<details><summary>Why", BEGIN)): continue
@@ -84,14 +116,17 @@ def plain(text: str) -> str:
 
 
 def questions(nb) -> list:
-    "The questions of a chapter with their choices"
+    "The questions of a chapter with their choices, which the reader sees, and their verdicts, which are folded"
     found = []
     for c in section(nb):
         if c.cell_type != "markdown": continue
-        for q, body in QUESTION.findall(c.source):
-            choices = [{"text": plain(t).rstrip("."), "right": mark == "✓", "why": plain(w)} for mark, t,
-                       w in CHOICE.findall(body.strip())]
-            if choices: found.append({"question": plain(q), "choices": choices})
+        for m in QUESTION.finditer(c.source):
+            verdicts = {letter: (mark == "✓", plain(why)) for mark, letter, why in VERDICT.findall(m["verdicts"])}
+            choices = dict(CHOICE.findall(m["choices"]))
+            if list(choices) != list(verdicts): raise ValueError(f"choices and verdicts differ: {m['question']}")
+            found.append({"question": plain(m["question"]), "choices": [
+                {"text": plain(text).rstrip("."), "right": verdicts[letter][0], "why": verdicts[letter][1]}
+                for letter, text in choices.items()]})
     return found
 
 

@@ -97,6 +97,9 @@ def exercises_are_complete(root):
         c = course.get(path.stem, {"exercises": [], "questions": []})
         names = set(workbooks.solutions(path))
         if not 4 <= len(names) <= 8: problems.append(f"{path.stem} has {len(names)} exercises, not four to eight")
+        right = path.read_text(encoding="utf-8").count('"- ✓ ')
+        if right != len(c["questions"]):
+            problems.append(f"{path.stem}: {right} right choices, and {len(c['questions'])} questions that can be read")
         if len(c["questions"]) < 6: problems.append(f"{path.stem} has {len(c['questions'])} questions, fewer than six")
         problems += [f"{path.stem}: the exercise {n} has no title, level and minutes"
                      for n in sorted(names - {e["name"] for e in c["exercises"]})]
@@ -107,7 +110,8 @@ def exercises_are_complete(root):
         problems += [f"{checks.name}: no chapter asks for {n}" for n in sorted(set(defined) - names)]
         for n in sorted(names):
             count = len(re.findall(rf"^@mutant\(['\"]{n}['\"]|^@mistake\({n}, ", wrong, re.M))
-            if count < WRONG_ANSWERS: problems.append(f"{path.stem}: {n} has {count} wrong answers, not {WRONG_ANSWERS}")
+            if count < WRONG_ANSWERS:
+                problems.append(f"{path.stem}: {n} has {count} wrong answers, not {WRONG_ANSWERS}")
     return problems
 
 

@@ -18,7 +18,8 @@ NOT_PROSE = [re.compile(p, re.S | re.M) for p in (
     r"!?\[[^\]]*\]\(https?://[^)]*\)|https?://\S+",       # links to a source, with their text
     r"(?<=\])\([^)]*\)",                                  # where other links lead
     r"^#{3} [^\n]*\n\*(?:easy|medium|hard), \d+ minutes?\*",  # what an exercise is marked with
-    r"^- ✗ [^\n]*(?:\n(?!- |\n|</)[^\n]*)*",                   # wrong choices
+    r"^- ✗ [^\n]*"                                        # wrong choices: the verdict, and the choice itself
+    r"|^- ([a-f])\) [^\n]*(?=(?:\n- [^\n]*)*\n\n<details><summary>Answer(?:(?!</details>).)*\n- ✗ \1\) )",
     r"<[^>]+>",                                           # tags
     r"^ *\d+\. ",                                         # list items
 )]
