@@ -100,7 +100,8 @@ class ALS(Recommender):
 
     def scores(self, users: Tensor) -> Tensor:
         "Every item's rating for some users"
-        return self.mean + self.U[users, :1] + self.V[:, 0] + self.U[users, 1:] @ self.V[:, 1:].T
+        u = self.U[users]
+        return torch.addmm(self.mean + self.V[:, 0], u[:, 1:], self.V[:, 1:].T) + u[:, :1]
 
     def item_vectors(self) -> Tensor:
         "The items' factors, without biases"

@@ -50,6 +50,7 @@ class Ids(Sequence):
     ):
         self.values = values
         self._index: dict | None = None
+        self._listed: list | None = None
 
     def __len__(self) -> int: return len(self.values)
     def __getitem__(self, code: int) -> Hashable:  # type: ignore[override]
@@ -63,6 +64,13 @@ class Ids(Sequence):
         if self._index is None: self._index = {v: i for i, v in enumerate(self)}
         return self._index
 
+    def at(self,
+        codes: Iterable[int], # rows
+    ) -> list: # ids
+        "The ids of many rows, from a list that is made once"
+        if self._listed is None: self._listed = list(self)
+        return [self._listed[c] for c in codes]
+
     def code(self,
         value: Hashable, # an id
     ) -> int: # its row, -1 where it is unknown
@@ -74,8 +82,8 @@ class Ids(Sequence):
     ) -> np.ndarray: # int32, -1 where an id is unknown
         "The rows of many ids"
         own = self.values
-        arrays = isinstance(values, np.ndarray) and isinstance(own, np.ndarray)
-        if arrays and len(own) and values.dtype == own.dtype != object:  # type: ignore[union-attr]
+        if (isinstance(values, np.ndarray) and isinstance(own, np.ndarray) and len(own)
+                and values.dtype == own.dtype != object):
             order = np.argsort(own, kind='stable')
             place = order[np.searchsorted(own, values, sorter=order).clip(max=len(own) - 1)]
             return np.where(own[place] == values, place, -1).astype(np.int32)
@@ -102,37 +110,43 @@ def _of_integers(a: np.ndarray) -> tuple[np.ndarray, Ids]:
     table = np.cumsum(present, dtype=np.int32) - np.int32(1)
     return table[place], Ids(np.flatnonzero(present).astype(wide) + wide.type(low))
 
-def _found(values: object) -> tuple[np.ndarray, list]:
-    "Codes and the different values in order of appearance; a missing value is among them or has the code -1"
+def _of_text(values: object) -> tuple[np.ndarray, list] | None:
+    "Codes and the different texts, in order of appearance, of a column of nothing else; -1 where one is missing"
     pandas = sys.modules.get('pandas')
-    if pandas and isinstance(getattr(values, 'dtype', None), pandas.StringDtype):
-        codes, ids = pandas.factorize(values)
-        return codes.astype(np.int32), ids.tolist()
-    a = column(values)
-    if pandas and a.dtype == object and pandas.api.types.infer_dtype(a, skipna=False) == 'string':
-        codes, ids = pandas.factorize(a)
-        return codes.astype(np.int32), ids.tolist()
+    if pandas is None: return None
+    if not isinstance(getattr(values, 'dtype', None), pandas.StringDtype):
+        values = column(values)
+        if values.dtype != object or pandas.api.types.infer_dtype(values, skipna=False) != 'string': return None
+    codes, ids = pandas.factorize(values)
+    return codes, ids.tolist()
+
+def _of_anything(a: np.ndarray, name: str) -> tuple[np.ndarray, list]:
+    "Codes and the different values in order of appearance; -1 where one is missing"
     index: dict = {}
     each = list(a) if a.dtype.kind in 'mM' else a.tolist()
-    return np.fromiter((index.setdefault(v, len(index)) for v in each), np.int32, len(a)), list(index)
+    try: codes = np.fromiter((index.setdefault(v, len(index)) for v in each), np.int32, len(a))
+    except TypeError:
+        raise TypeError(f"{name} ids must be hashable, got {type(a[0]).__name__}; use numbers, strings or "
+                        "tuples") from None
+    gaps = np.fromiter(map(missing, index), bool, len(index))
+    return (np.where(gaps[codes], -1, codes) if gaps.any() else codes), list(index)
 
 def factorize(
     values: object, # a column of ids
     name: str, # what they are ids of, for messages
 ) -> tuple[np.ndarray, Ids]: # the row of each value, int32 [N], and the ids in order
     "Number the ids. Raises `ValueError` for missing ids, `TypeError` for ids that cannot be hashed."
-    a = _whole(column(values))
-    if a.dtype.kind in 'iu' and len(a): return _of_integers(a)
-    try: codes, ids = _found(values if hasattr(values, 'dtype') else a)
-    except TypeError:
-        raise TypeError(f"{name} ids must be hashable, got {type(a[0]).__name__}; use numbers, strings or "
-                        "tuples") from None
-    gap = [v for v in ids if missing(v)]
-    if gap or (codes < 0).any():
-        row = next(i for i, v in enumerate(a) if missing(v))
-        raise ValueError(f"{name} has missing ids ({gap[0] if gap else None} in row {row}); drop these rows first")
+    found = _of_text(values)
+    if found is None:
+        a = _whole(column(values))
+        if a.dtype.kind in 'iu' and len(a): return _of_integers(a)
+        found = _of_anything(a, name)
+    codes, ids = found
+    if len(codes) and codes.min() < 0:
+        row = int((codes < 0).argmax())
+        raise ValueError(f"{name} has missing ids ({column(values)[row]} in row {row}); drop these rows first")
     try: order = sorted(range(len(ids)), key=ids.__getitem__)
-    except TypeError: return codes, Ids(ids)
+    except TypeError: return codes.astype(np.int32), Ids(ids)
     place = np.empty(len(ids), np.int32)
     place[order] = np.arange(len(ids))
     return place[codes], Ids([ids[j] for j in order])

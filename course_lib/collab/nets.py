@@ -8,7 +8,6 @@ Docs: https://course-lib.github.io/course_lib/collab.html.md"""
 __all__ = ['Embedding', 'sigmoid_range', 'DotProduct', 'DotProductBias', 'emb_sz_rule', 'CollabNN']
 
 # %% ../../nbs/09_collab.ipynb #c2ac7a21
-import math
 from collections.abc import Sequence
 
 import torch
@@ -53,7 +52,10 @@ def squashed(
 # %% ../../nbs/09_collab.ipynb #cff38875
 @register
 class DotProduct(PairNet):
-    "Predicts a rating as the dot product of the user's factors and the item's, with the scratch `Embedding`"
+    "The dot product of the user's factors and the item's, with the scratch `Embedding`"
+    user_factors: Embedding | nn.Embedding # a row a user
+    item_factors: Embedding | nn.Embedding # a row an item
+
     def __init__(self,
         n_factors: int = 50, # numbers a user and an item
         y_range: tuple[float, float] | None = None, # squash predictions into this open interval
@@ -63,7 +65,9 @@ class DotProduct(PairNet):
 
     def make_layers(self, n_users: int, n_items: int) -> None:
         "A table for each side"
-        self.user_factors, self.item_factors = (Embedding(n, self.config['n_factors'], 0.1) for n in (n_users, n_items))
+        K = self.config['n_factors']
+        self.user_factors = Embedding(n_users, K, 0.1)
+        self.item_factors = Embedding(n_items, K, 0.1)
 
     def vectors(self, codes: Tensor, side: str) -> Tensor:
         "Rows of the side's table"
@@ -75,40 +79,25 @@ class DotProduct(PairNet):
 
 # %% ../../nbs/09_collab.ipynb #2b837361
 @register
-class DotProductBias(PairNet):
+class DotProductBias(DotProduct):
     "Dot product and two biases (Koren, Bell and Volinsky 2009, eq. 4), squashed into `y_range`"
-    def __init__(self,
-        n_factors: int = 50, # numbers a user and an item
-        y_range: tuple[float, float] | None = None, # squash predictions into this open interval
-    ):
-        super().__init__(y_range)
-        self.config = dict(n_factors=n_factors, y_range=y_range)
-
     def make_layers(self, n_users: int, n_items: int) -> None:
-        "Factors and a bias for each side, and one mean"
+        "Factors and a bias for each side, and one mean, from which `fit` lets training start"
         K = self.config['n_factors']
         self.user_factors, self.item_factors = nn.Embedding(n_users, K), nn.Embedding(n_items, K)
         self.user_bias, self.item_bias = nn.Embedding(n_users, 1), nn.Embedding(n_items, 1)
         for parameter in self.parameters(): nn.init.normal_(parameter, std=0.01)
         self.mean = nn.Parameter(torch.zeros(()))
 
-    def start(self,
-        mean: float, # mean training rating
-    ) -> None:
-        "Let training start from the mean rating instead of from the middle of `y_range`"
-        if self.y_range is not None:
-            low, high = self.y_range
-            mean = math.log((mean - low)/(high - mean)) if low < mean < high else 0.
-        nn.init.constant_(self.mean, mean)
-
     def vectors(self, codes: Tensor, side: str) -> Tensor:
         "Factors, and the bias as one more number"
-        factors, bias = (self.user_factors, self.user_bias) if side == 'user' else (self.item_factors, self.item_bias)
-        return torch.cat([factors(codes), bias(codes)], -1)
+        if side == 'user': return torch.cat([self.user_factors(codes), self.user_bias(codes)], -1)
+        return torch.cat([self.item_factors(codes), self.item_bias(codes)], -1)
 
     def rate(self, u: Tensor, i: Tensor) -> Tensor:
         "Mean, biases and dot product"
-        return squashed((u[..., :-1]*i[..., :-1]).sum(-1) + u[..., -1] + i[..., -1] + self.mean, self.y_range)
+        dot, biases = (u[..., :-1]*i[..., :-1]).sum(-1), u[..., -1] + i[..., -1]
+        return squashed(self.mean + biases + dot, self.y_range)
 
     def item_vectors(self) -> Tensor:
         "The items' factors, without biases"
@@ -121,9 +110,10 @@ def emb_sz_rule(
     "fastai's rule of thumb for the size of an embedding: `min(600, round(1.6 * n**0.56))`"
     return min(600, round(1.6*n**0.56))
 
+# %% ../../nbs/09_collab.ipynb #7a5e11c6
 @register
 class CollabNN(PairNet):
-    "A small network on the user's and the item's embeddings side by side, sized by `emb_sz_rule`"
+    "A small network on both embeddings side by side, sized by `emb_sz_rule`"
     def __init__(self,
         layers: Sequence[int] = (100, 50), # widths of the hidden layers
         y_range: tuple[float, float] | None = None, # squash predictions into this open interval
@@ -133,7 +123,8 @@ class CollabNN(PairNet):
 
     def make_layers(self, n_users: int, n_items: int) -> None:
         "Two tables, and linear layers with ReLU between them"
-        self.user_factors, self.item_factors = (nn.Embedding(n, emb_sz_rule(n)) for n in (n_users, n_items))
+        tables = [nn.Embedding(n, emb_sz_rule(n)) for n in (n_users, n_items)]
+        self.user_factors, self.item_factors = tables
         for parameter in self.parameters(): nn.init.normal_(parameter, std=0.01)
         sizes = [emb_sz_rule(n_users) + emb_sz_rule(n_items), *self.config['layers']]
         hidden = [m for a, b in zip(sizes, sizes[1:]) for m in (nn.Linear(a, b), nn.ReLU())]

@@ -7,9 +7,10 @@ Docs: https://course-lib.github.io/course_lib/lib/collab_pairnet.html.md"""
 # %% auto #0
 __all__ = ['PairNet']
 
-# %% ../../nbs/lib/09_collab_pairnet.ipynb #f54640c8
+# %% ../../nbs/lib/09_collab_pairnet.ipynb #a690361c
 import functools
 import inspect
+import math
 import warnings
 from collections.abc import Callable
 
@@ -79,6 +80,16 @@ class PairNet(nn.Module, Recommender):
         raise NotImplementedError(f"{type(self).__name__} has no rate")
 
     # What follows
+
+    def start(self,
+        mean: float, # mean training rating
+    ) -> None:
+        "Let training start from the mean rating, where the network has a parameter called `mean`"
+        if 'mean' not in self._parameters: return
+        if self.y_range is not None:
+            low, high = self.y_range
+            mean = math.log((mean - low)/(high - mean)) if low < mean < high else 0.
+        nn.init.constant_(self.get_parameter('mean'), mean)
 
     def build(self,
         n_users: int, # at least 1

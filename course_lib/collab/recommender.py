@@ -211,10 +211,10 @@ class Recommender:
         else: scores = self.scores(torch.tensor([code]))[0]
         left = seen.n_items - (len(rated) if exclude_seen else 0)
         if not 1 <= k <= left: raise ValueError(f"k must be from 1 to the {left} items left for this user, got {k}")
-        scores = scores.clone() if scores.device.type == 'cpu' else scores.cpu()
-        if exclude_seen: scores[rated] = -math.inf
+        scores = scores.cpu()
+        if exclude_seen: scores = scores.index_fill(0, rated, -math.inf)
         best, places = best_list(scores, k)
-        return [(seen.items[i], s) for i, s in zip(places, best)]
+        return list(zip(seen.items.at(places), best))
 
     def similar(self,
         item: Hashable, # an item id with training ratings
@@ -233,7 +233,7 @@ class Recommender:
         cosine[count == 0] = -math.inf
         cosine[code] = -math.inf
         best, places = best_list(cosine, k)
-        return [(seen.items[i], s) for i, s in zip(places, best)]
+        return list(zip(seen.items.at(places), best))
 
     def fold_in(self,
         ratings: 'Mapping[Hashable, float] | Iterable[tuple[Hashable, float]]', # the new user's rating of each item id

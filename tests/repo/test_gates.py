@@ -82,12 +82,6 @@ def change_module(root, old, new):
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def change_file(root, path, old, new):
-    text = (root/path).read_text(encoding="utf-8")
-    assert old in text
-    (root/path).write_text(text.replace(old, new), encoding="utf-8")
-
-
 def break_source(root): edit(root, lambda cells: setattr(code(cells, "def default_device"), "source", "#| export\nx = 1"))
 
 
@@ -160,8 +154,6 @@ BREAKS = {
     "a parameter without a comment": ("documented", lambda r: change_module(r, "seed: int = 42, # 0 to 2**32 - 1", "seed: int = 42,"), "seed"),
     "a parameter without a type": ("documented", lambda r: change_module(r, "seed: int = 42, #", "seed=42, #"), "seed"),
     "a function without a docstring": ("documented", lambda r: change_module(r, '    "The fastest device', '    x = "The fastest device'), "default_device"),
-    "a new argument of a method that overrides another": (
-        "documented", lambda r: change_file(r, "course_lib/collab/popular.py", "users: Tensor, items: Tensor", "people: Tensor, items: Tensor"), "people"),
     "no return type": ("documented", lambda r: change_module(r, "def use_style() -> None:", "def use_style():"), "use_style"),
     "a figure without alt text": ("alt_text", lambda r: edit(r, lambda cells: figure(cells).metadata["course_lib"].pop("alt")), "without an 'alt'"),
     "a picture that lost its alt text": ("alt_text", lambda r: edit(r, lambda cells: figure(cells).outputs[-1].metadata.clear()), "does not carry"),
@@ -255,3 +247,13 @@ def test_a_reason_to_wait_covers_few_waits_and_must_be_needed():
     assert "30 times" in fake_cuda.verdict(lambda: [float(v) for v in cuda()], may_wait=True)
     assert "does not" in fake_cuda.verdict(lambda: cuda() + 1, may_wait=True)
     assert "same device" in fake_cuda.verdict(lambda: cuda() + torch.ones(30), may_wait=True)
+
+
+def test_a_method_that_overrides_another_says_only_what_is_new():
+    import ast
+
+    from tools.gates.library import _undocumented
+    text = 'class A:\n    "a"\n    def f(self,\n        x: int, # a number\n    ) -> int:\n        "f"\nclass B(A):\n    "b"\n    def f(self, x: int, y: int) -> int:\n        "f"\n'
+    classes = {c.name: c for c in ast.parse(text).body}
+    assert list(_undocumented(classes["B"], text.splitlines(), "B", classes)) == ["B.f(y): no comment that says what it is"]
+    assert len(list(_undocumented(classes["B"], text.splitlines(), "B", {}))) == 2
