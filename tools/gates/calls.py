@@ -274,6 +274,10 @@ def _(): fine_tuning.param_groups(nn.Sequential(model(), nn.ReLU(), model(3)))
 def _(): fine_tuning.layer_count(nn.Sequential(nn.Conv2d(3, 4, 3, device="cuda"), nn.Flatten(), model(144)), 8)
 
 
+@call("foundations.l2")
+def _(): foundations.l2(floats(2, 3, 3), floats(3, 3))
+
+
 @call("convolutions.conv2d")
 def _(): convolutions.conv2d(floats(2, 4, 7, 6), floats(6, 2, 3, 2), floats(6), stride=2, padding=1, groups=2)
 
@@ -313,6 +317,11 @@ NOT_RUN = {  # function: why it is not called here
     "collab.PairNet.fold": ENGINE, "collab.fit": ENGINE, "lr_finder.find_lr": ENGINE, "distillation.born_again": ENGINE,
     "fine_tuning.step_memory": ENGINE, "distillation.Distill": "makes a callback, which calls the losses",
     "convolutions.receptive_field": "searches by what comes out, and fake tensors hold no values",
+    **dict.fromkeys(("presizing.Move.forth", "presizing.judge", "presizing.move_boxes", "presizing.move_points",
+                     "presizing.nearest", "presizing.places_of", "presizing.relit", "presizing.resample",
+                     "presizing.sample_batch", "presizing.sample_one", "presizing.supersampled"),
+                    "is run inside the transforms and measures of presizing that are called here"),
+    "foundations.Examiner.__init__": "keeps what it is given; its work is run as foundations.Learner.predict",
     "exercises.expect": "puts the verdict on a learner's answer into words",
     "presizing.FastImage.create": "decodes a file on the CPU",
 }
