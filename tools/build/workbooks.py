@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tools.notebooks import ROOT, chapters, fact, python_of, title
+from tools.notebooks import EXPORT, ROOT, chapters, fact, module, python_of, title
 
 CHECK = "from course_lib.exercises import check"
 BEGIN, END = "## Exercises", "## What to read next"
@@ -46,7 +46,7 @@ def _imports(tree: ast.Module) -> dict:
 
 
 def preamble(nb) -> str:
-    "The imports that a chapter makes before its exercises and that its exercises need"
+    "The imports that the exercises of a chapter need: of what it has imported or exported before them"
     mine, asked = set(), {c.id for c in section(nb)}
     for c in section(nb):
         if c.source.startswith("## Questions"): break
@@ -58,6 +58,10 @@ def preamble(nb) -> str:
     made |= {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     made |= {name for cell, tree in cells if cell in mine for name in _imports(tree)}
     before = {name: line for cell, tree in cells if cell not in asked for name, line in _imports(tree).items()}
+    library = f"from course_lib.{(module(nb) or '').split('.')[0]} import "  # what the chapter defines and exports
+    exported = [n for c in nb.cells if c.cell_type == "code" and EXPORT.search(c.source)
+                for n in python_of(c.source).body]
+    before |= {n.name: library + n.name for n in exported if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
     return "\n".join(sorted({line for name, line in before.items() if name in used - made}))
 
 

@@ -147,7 +147,7 @@ def early(layers):
         seen = seen + step*(k - 1)
     return seen
 
-@mutant('field_of', says='nothing seen')
+@mutant('field_of', says='nothing seen|should be 1')
 def needs_a_layer(layers): return 0 if not layers else 1 + sum((k - 1)*s for k, s in layers)
 
 @mutant('field_of', says='last layer to the first')
