@@ -25,7 +25,7 @@ def problems(root, found, kinds):
 def main() -> int:
     "Write left.csv; 1 if a kind of fault has grown"
     from tools.gates import fake_cuda, lessons, library
-    parts = (lessons.shapes, library.sizes, library.faults, fake_cuda.faults)
+    parts = (lessons.overtime, lessons.shapes, library.sizes, library.faults, fake_cuda.faults)
     found = {k: n for part in parts for k, n in part(ROOT).items() if n}
     before, now = Counter(), Counter()
     for r in prose.rows(ROOT/LEFT): before[r["kind"]] += int(r["left"])
