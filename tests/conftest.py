@@ -16,8 +16,10 @@ def real_data() -> Path:
     return Path(folder)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     for item in items:
+        if item.get_closest_marker("slow") and "slow" not in (config.option.markexpr or ""):
+            item.add_marker(pytest.mark.skip(reason="takes minutes: runs with -m slow"))
         if item.get_closest_marker("real") and not os.environ.get("COURSE_LIB_DATA"):
             item.add_marker(pytest.mark.skip(reason="COURSE_LIB_DATA is not set: no real data here"))
         if item.get_closest_marker("cuda") and not torch.cuda.is_available():

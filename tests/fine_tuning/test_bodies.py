@@ -9,6 +9,8 @@ from torch import nn
 
 warnings.filterwarnings('ignore')
 pytest.importorskip('fastai.vision.all')
+from fastai.vision.core import imagenet_stats  # noqa: E402
+
 from course_lib.fine_tuning import backbone, learner  # noqa: E402
 from tests.fine_tuning.test_fine_tuning import make_dls, quiet  # noqa: E402
 
@@ -41,7 +43,9 @@ def promised(arch):
         with torch.no_grad(): y = body(torch.zeros(2, 3, side, side))
     assert y.ndim == 4 and y.shape[:2] == (2, body.n_features), (arch, y.shape, body.n_features)
     assert max(y.shape[2:]) <= side/16, (arch, y.shape)
-    assert len(body.stats) == 2 and all(len(s) == 3 and all(0 < v < 1 for v in s) for s in body.stats)
+    made_for = timm.get_pretrained_cfg(arch) if isinstance(arch, str) else None
+    mean, std = (made_for.mean, made_for.std) if made_for else imagenet_stats
+    assert body.stats == (tuple(mean), tuple(std))
     if callable(arch):
         with torch.device('meta'): whole = sum(p.numel() for p in arch(weights=None).parameters())
         assert sum(p.numel() for p in body.parameters()) > whole/10
