@@ -64,7 +64,6 @@ def work(path: Path, flags: str, out: Path) -> None:
     beside it"""
     with open(out, "wb") as f: os.dup2(f.fileno(), 1), os.dup2(f.fileno(), 2)
     os.chdir(ROOT)
-    os.environ.update(ENVIRONMENT)
     code = run_notebook(path, flags) if path.suffix == ".ipynb" else run_tests(path, flags)
     out.with_suffix(".cpu").write_text(f"{sum(os.times()[:4]):.1f}")
     sys.stdout.flush()
@@ -126,6 +125,7 @@ def run(todo: list[Path], flags: str = "") -> list[Row]:
     workers = 1 if flags else os.cpu_count() or 1
     print(f"{len(todo)} notebooks and test files, {workers} at a time", flush=True)
     RESULTS.mkdir(exist_ok=True)
+    os.environ.update(ENVIRONMENT)  # before torch is imported anywhere: it counts its threads then
     context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
     if sys.platform == "linux" and len(todo) >= MANY: context.set_forkserver_preload(list(PRELOAD))
     rows = []
