@@ -1,7 +1,9 @@
-"""What all tests share: the real data, and the lines `counted: ...` that say how many cases a suite ran."""
+"""What all tests share: seeds, a random order if asked for, the real data, and lines that say how many cases ran."""
 import os
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,7 +18,20 @@ def real_data() -> Path:
     return Path(folder)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--shuffle", type=int, metavar="SEED", help="run the tests of each file in this random order")
+
+
+@pytest.hookimpl(tryfirst=True)  # before the fixtures
+def pytest_runtest_setup(item):
+    "Every test, and what its fixtures draw, begins with the same random numbers, whatever ran before it"
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
 def pytest_collection_modifyitems(config, items):
+    if config.option.shuffle is not None: random.Random(config.option.shuffle).shuffle(items)
     for item in items:
         if item.get_closest_marker("slow") and "slow" not in (config.option.markexpr or ""):
             item.add_marker(pytest.mark.skip(reason="takes minutes: runs with -m slow"))
