@@ -5,6 +5,7 @@
     python course.py test [NAMES]       set up, then run every notebook and every test
     python course.py run NOTEBOOK...    execute notebooks in place, outputs kept and cleaned
     python course.py export             write the library, the workbooks and the README from the notebooks
+    python course.py site [--serve]     make the web site from the notebooks' stored outputs
     python course.py bench [NAMES]      run the benchmarks
     python course.py gpu                run the cells and tests that need a GPU
 """
@@ -211,6 +212,11 @@ def export(args):
     return call([PYTHON, "-m", "tools.build.readme"])
 
 
+def site(args):
+    make_environment()
+    return call([PYTHON, "-m", "tools.build.site"] + (["--serve"] if args.serve else []), check=False)
+
+
 def bench(args):
     make_environment()
     scripts = [p for p in sorted((ROOT / "benchmarks").glob("[!_]*.py")) if p.stem != "harness"
@@ -232,11 +238,13 @@ def main():
                                                      help="a part of a path, such as 05 or losses")
     sub.add_parser("run", help="execute notebooks in place").add_argument("notebooks", nargs="+", metavar="NOTEBOOK")
     sub.add_parser("export", help="write the library and the README from the notebooks")
+    p = sub.add_parser("site", help="make the web site from the notebooks' stored outputs")
+    p.add_argument("--serve", action="store_true", help="then show it on this machine until Ctrl-C")
     args = parser.parse_args()
     try:
         check_python(settings()["min_python"])
-        return {"learn": learn, "test": test, "run": run, "export": export, "bench": bench,
-                "gpu": gpu}[args.command](args)
+        return {"learn": learn, "test": test, "run": run, "export": export, "site": site,
+                "bench": bench, "gpu": gpu}[args.command](args)
     except CourseError as e: print("\n" + str(e), file=sys.stderr)
     except KeyboardInterrupt: print("\nStopped. The same command goes on from here.", file=sys.stderr); return 130
     except OSError as e:
