@@ -23,5 +23,5 @@ def measure(device: str, sides: tuple[int, ...] = (256, 1024, 4096)) -> list[dic
 
 if __name__ == "__main__":
     if not torch.cuda.is_available(): sys.exit("no CUDA device here: there is nothing to compare with the CPU")
-    write("foundations_matmul", "Square float32 matrices. The ratio is CPU time over GPU time, median and 95 % interval. "
-          + machine(device="cuda"), measure("cuda"))
+    head = "Square float32 matrices. The ratio is CPU time over GPU time, median and 95 % interval. "
+    write("foundations_matmul", head + machine(device="cuda"), measure("cuda"))

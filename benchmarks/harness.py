@@ -43,7 +43,7 @@ def command() -> str:
 
 
 def machine(*packages: str, device: str = "cpu") -> str:
-    "A line that says when, where, with which versions (torch and `packages`) and by which command something was measured"
+    "A line that says when, where, with which versions (torch and `packages`) and by which command it was measured"
     versions = [f"{p} {importlib.metadata.version(p)}" for p in ("torch", *packages)]
     return (f"{datetime.date.today()}, {place(device)}, Python {platform.python_version()}, {', '.join(versions)}. "
             f"Command: `{command()}`")
@@ -64,7 +64,7 @@ def seconds(fn: Callable[[], object], calls: int = 1) -> float:
 
 
 def interleaved(fns: Mapping[str, Callable[[], object]], rounds: int = 21, calls: int = 1, warmup: int = 2) -> dict:
-    "{name: seconds a call in each round}: in a round all are called in turn, in an order that moves on by one each time"
+    "{name: seconds a call in each round}: in a round all are called in turn, in an order that moves on each time"
     names, times = list(fns), {name: [] for name in fns}
     for i in range(-warmup, rounds):
         for name in names[i % len(names):] + names[:i % len(names)]:

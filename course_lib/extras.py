@@ -16,8 +16,9 @@ from contextlib import contextmanager
 def needs(
     extra: str, # the extra of this package that brings what is imported in the block, such as 'vision'
 ) -> Iterator[None]:
-    "Import under this, and a missing package is named together with the command that brings it. Raises `ModuleNotFoundError`."
+    "Import under this: a missing package is named with the command that brings it. Raises `ModuleNotFoundError`."
     try: yield
     except ModuleNotFoundError as e:
         if (e.name or 'course_lib').partition('.')[0] == 'course_lib': raise  # a fault of ours, or told already
-        raise ModuleNotFoundError(f"{e.name} is missing: pip install 'course_lib[{extra}]' brings it", name=e.name, path=e.path) from e
+        told = f"{e.name} is missing: pip install 'course_lib[{extra}]' brings it"
+        raise ModuleNotFoundError(told, name=e.name, path=e.path) from e

@@ -54,7 +54,8 @@ def autocast_float(
 ) -> _MaybeTensor: # float32 if `x` is of half size and autocast is on for its device, else `x`
     "What PyTorch's losses make of their arguments under `torch.autocast`."
     if not isinstance(x, Tensor) or not torch.amp.is_autocast_available(x.device.type): return x
-    return x.to(sum_dtype(x.dtype)) if torch.is_autocast_enabled(x.device.type) else x
+    if not torch.is_autocast_enabled(x.device.type): return x
+    return x.to(sum_dtype(x.dtype))  # type: ignore[return-value]
 
 # %% ../nbs/lib/04_validate.ipynb #c3054d4d
 def holds(

@@ -9,26 +9,22 @@ __all__ = ['PATIENCE', 'exercise', 'mistake', 'checks', 'mistakes', 'limited', '
 
 # %% ../../nbs/lib/00_exercises_judge.ipynb #jg-imports
 import ctypes
-import difflib
 import html
 import importlib
 import pkgutil
-import random
 import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-
-import numpy as np
-import torch
 
 from ..core import seed_everything
 from .answer import Answer, Mistake, NotWritten, Wrong, describe, expect, same
 from .memory import remember as count_try
+from ..state import random_state_kept
+from ..words import did_you_mean
 
 # %% ../../nbs/lib/00_exercises_judge.ipynb #jg-register
 _CHECKS: dict[str, Callable] = {}  # exercise name: its check
@@ -143,17 +139,6 @@ def limited(
     if 'error' in outcome: raise outcome['error']
     return outcome['value']
 
-# %% ../../nbs/lib/00_exercises_judge.ipynb #jg-random
-@contextmanager
-def _randomness_kept() -> Iterator[None]:
-    "Put the states of all random generators back at the end"
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try: yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
-
 # %% ../../nbs/lib/00_exercises_judge.ipynb #jg-result
 def code_spans(
     text: str, # markdown in which only code is marked
@@ -200,13 +185,12 @@ def check(
     "Say what is wrong with `fn`. Raises `ValueError` for an unknown exercise, `TypeError` for what cannot be called."
     known = checks()
     if name not in known:
-        near = ' or '.join(map(repr, difflib.get_close_matches(str(name), known)))
-        raise ValueError(f"no exercise is called {name!r}{f': did you mean {near}?' if near else ''}")
+        raise ValueError(f"no exercise is called {name!r}{did_you_mean(name, known)}")
     if not callable(fn):
         raise TypeError(f'check {name!r} wants your function itself, got {describe(fn)}: '
                         f'write check({name!r}, your_function), without calling it')
     answer, tried = Answer(fn, declared=_MISTAKES.get(name, [])), True
-    with _randomness_kept():
+    with random_state_kept():
         try: limited(lambda: _judge(known[name], answer), seconds)
         except Wrong as e: result, tried = Result(name, False, _sentence(f'{e}')), not isinstance(e, NotWritten)
         else: result = Result(name, True, f"Right on {answer.calls} input{'' if answer.calls == 1 else 's'}.")

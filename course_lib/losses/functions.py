@@ -160,7 +160,8 @@ def binary_cross_entropy_with_logits(
     check_float('input', input)
     check_like('target', target, 'input', input)
     _check_broadcasts(input.shape, weight=weight, pos_weight=pos_weight)
-    input, target, weight, pos_weight = map(autocast_float, (input, target, weight, pos_weight))
+    input, target = autocast_float(input), autocast_float(target)
+    weight, pos_weight = autocast_float(weight), autocast_float(pos_weight)
     dtypes = [t.dtype for t in (input, target, weight, pos_weight) if t is not None]
     x, below = input.to(sum_dtype(input.dtype)), input < 0
     log_1_exp = torch.where(below, -x, 0) + torch.where(below, x, -x).exp().log1p()

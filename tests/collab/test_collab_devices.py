@@ -69,8 +69,8 @@ def test_a_model_on_the_gpu_ranks(moved):
 def test_ranking_and_metrics_stay_on_one_device():
     with fake():
         hits, n = torch.zeros(4, 3, dtype=torch.bool, device="cuda"), torch.ones(4, device="cuda")
-        for relevant in (n, n.cpu()): assert ndcg(hits, relevant) == 0
-        hit_rate(hits), recall(hits, n), coverage(torch.zeros(4, 3, device="cuda"), 9), rmse(n, n), mae(n, n)
+        for relevant in (n, n.cpu()): assert ndcg(hits, relevant) == recall(hits, relevant) == 0
+        hit_rate(hits), coverage(torch.zeros(4, 3, device="cuda"), 9), rmse(n, n), mae(n, n)
         assert sigmoid_range(n, 0, 5).device.type == "cuda"
         with torch.device("cuda"): assert Embedding(4, 2)(torch.zeros(3, dtype=torch.long)).device.type == "cuda"
         q, v = torch.zeros(2, 3, device="cuda"), torch.zeros(9, 3, device="cuda")

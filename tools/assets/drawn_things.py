@@ -357,25 +357,28 @@ def _kind(k):
 
 CREATURES = {f'creature_{k:02d}': _kind(k) for k in range(40)}
 
+def _on_a_side(crest, e, w, h, s):
+    x, parts = s*w*.6, []
+    if crest == 'round': parts += [(oval(s*w*.75, -h*.8, .34*e), 0), (oval(s*w*.75, -h*.78, .2*e), 2)]
+    elif crest == 'horns':
+        parts += [(band([(x, -h*.6), (s*(w*.8 + .1), -h - .25*e), (s*(w*.6), -h - .6*e)], .26, .03), 4)]
+    elif crest == 'antlers': parts += [(band([(x*.6, -h*.7), (x, -h - .35*e), (x*1.6, -h - .75*e)], .09, .05),
+                                         3), (band([(x, -h - .3*e), (x*.7, -h - .75*e)], .08, .04), 3),
+                                         (band([(x*1.2, -h - .45*e), (x*1.9, -h - .4*e)], .07, .04), 3)]
+    elif crest == 'rabbit':
+        parts += [(oval(x*.7, -h - .4*e, .17, .62*e, s*.2), 0), (oval(x*.7, -h - .38*e, .09, .46*e, s*.2), 2)]
+    elif crest == 'fins': parts += [(poly((s*w*.8, -h*.5), (s*(w + .5*e), -h*.9), (s*(w + .38*e), -.1),
+                                     (s*(w + .5*e), h*.3), (s*w*.85, h*.3)), 1)]
+    elif crest == 'antennae':
+        parts += [(band([(x*.5, -h*.8), (x*.7, -h - .4*e), (x*1.4, -h - .6*e)], .06), 3),
+                  (oval(x*1.4, -h - .6*e, .12), 2)]
+    elif crest == 'flaps': parts += [(oval(s*(w + .2*e), -.05, .36*e, .5*e, s*.2), 0),
+                                      (oval(s*(w + .22*e), -.05, .22*e, .34*e, s*.2), 2)]
+    return parts
+
 def _crest(q, w, h, u):
-    e, parts = q['ear'], []
-    for s in (-1, 1):
-        x = s*w*.6
-        if q['crest'] == 'round': parts += [(oval(s*w*.75, -h*.8, .34*e), 0), (oval(s*w*.75, -h*.78, .2*e), 2)]
-        elif q['crest'] == 'horns':
-            parts += [(band([(x, -h*.6), (s*(w*.8 + .1), -h - .25*e), (s*(w*.6), -h - .6*e)], .26, .03), 4)]
-        elif q['crest'] == 'antlers': parts += [(band([(x*.6, -h*.7), (x, -h - .35*e), (x*1.6, -h - .75*e)], .09, .05),
-                                                 3), (band([(x, -h - .3*e), (x*.7, -h - .75*e)], .08, .04), 3),
-                                                 (band([(x*1.2, -h - .45*e), (x*1.9, -h - .4*e)], .07, .04), 3)]
-        elif q['crest'] == 'rabbit':
-            parts += [(oval(x*.7, -h - .4*e, .17, .62*e, s*.2), 0), (oval(x*.7, -h - .38*e, .09, .46*e, s*.2), 2)]
-        elif q['crest'] == 'fins': parts += [(poly((s*w*.8, -h*.5), (s*(w + .5*e), -h*.9), (s*(w + .38*e), -.1),
-                                                   (s*(w + .5*e), h*.3), (s*w*.85, h*.3)), 1)]
-        elif q['crest'] == 'antennae':
-            parts += [(band([(x*.5, -h*.8), (x*.7, -h - .4*e), (x*1.4, -h - .6*e)], .06), 3),
-                      (oval(x*1.4, -h - .6*e, .12), 2)]
-        elif q['crest'] == 'flaps': parts += [(oval(s*(w + .2*e), -.05, .36*e, .5*e, s*.2), 0),
-                                              (oval(s*(w + .22*e), -.05, .22*e, .34*e, s*.2), 2)]
+    e = q['ear']
+    parts = _on_a_side(q['crest'], e, w, h, -1) + _on_a_side(q['crest'], e, w, h, 1)
     if q['crest'] == 'spikes': parts += _several(5,
                                                  lambda k: (poly(((k - 2.6)*.24*w, -h*.85),
                                                                  ((k - 2)*.3*w, -h - (.5 - .08*abs(k - 2))*e),

@@ -116,9 +116,10 @@ def _(): distillation.Ensemble([model(), model()])(floats(2, 4))
 
 # foundations
 
-for name in ("l1", "rmse"): CALLS[f"foundations.{name}"] = partial(later, getattr(foundations, name), (2, 4, 4), (4, 4))
+CALLS["foundations.l1"] = partial(later, foundations.l1, (2, 4, 4), (4, 4))
 for name in ("sigmoid", "relu"): CALLS[f"foundations.{name}"] = partial(later, getattr(foundations, name), (5,))
-for name in ("mae", "mse"): CALLS[f"foundations.{name}"] = partial(later, getattr(foundations, name), (5,), (5,))
+for f in (foundations.mae, foundations.mse, foundations.rmse):
+    CALLS[f"foundations.{f.__name__}"] = partial(later, f, (5,), (5,))
 
 
 @call("foundations.class_means")
@@ -192,7 +193,6 @@ def _(): presizing.FastPresize(16, 32).tfms("cuda")[1][-1](cuda((2, 3, 32, 32), 
 # collab
 
 hits = partial(cuda, (4, 3), dtype=torch.bool)
-for name in ("rmse", "mae"): CALLS[f"collab.{name}"] = partial(later, getattr(collab, name), (5,), (5,))
 for name in ("recall", "ndcg"): CALLS[f"collab.{name}"] = lambda f=getattr(collab, name): f(hits(), torch.ones(4))
 CALLS["collab.hit_rate"] = lambda: collab.hit_rate(hits())
 CALLS["collab.coverage"] = lambda: collab.coverage(labels(4, 3), 9)
@@ -291,9 +291,9 @@ def _():
 NUMBER = "answers in Python numbers, after the work is done"
 RATES = "takes the rates to where the losses are; a rule ends in a Python number"
 WAITS = {  # function: why the host may wait for the device there
-    "collab.rmse": NUMBER, "collab.mae": NUMBER, "collab.hit_rate": NUMBER, "collab.coverage": NUMBER,
-    "collab.recall": NUMBER, "collab.ndcg": NUMBER, "presizing.psnr": NUMBER, "presizing.ssim": NUMBER,
-    "presizing.detail": NUMBER,
+    "collab.hit_rate": NUMBER, "collab.coverage": NUMBER, "collab.recall": NUMBER, "collab.ndcg": NUMBER,
+    "presizing.psnr": NUMBER, "presizing.ssim": NUMBER, "presizing.detail": NUMBER,
+    "presizing.BatchPresize.__call__": "maps are drawn on the CPU, and the first batch is looked at",
     "lr_finder.log_smooth": RATES, "lr_finder.minimum": NUMBER, "lr_finder.steep": RATES, "lr_finder.valley": RATES,
     "lr_finder.slide": RATES, "lr_finder.robust": RATES,
     "foundations.class_means": "counts the classes, once a data set",

@@ -30,7 +30,8 @@ class Host(TorchDispatchMode):
         name = func.overloadpacket._qualified_op_name.removeprefix("aten::")
         if name in READS: return self.read(tensors)
         out = func(*args, **kwargs)
-        if name in ("_to_copy", "copy_"): self.copied(tensors[-1 if name == "copy_" else 0], out)
+        if name in ("_to_copy", "copy_") and not (out.is_cuda and kwargs.get("non_blocking")):  # nobody waits for those
+            self.copied(tensors[-1 if name == "copy_" else 0], out)
         return out
 
     def read(self, tensors: list[torch.Tensor]) -> float:
