@@ -1,7 +1,7 @@
 """Time and peak memory of `course_lib.losses.cross_entropy` against PyTorch's, forward and backward.
 
-`python -m benchmarks.losses` writes results/losses.md and .csv; `--device cuda` measures a GPU (results/losses_cuda.md).
-All four, eager and compiled, are called in turn; a ratio is taken within each round.
+`python -m benchmarks.losses` writes results/losses.md and .csv; `--device cuda` measures a GPU (losses_cuda.md). All
+four, eager and compiled, are called in turn; a ratio is taken within each round.
 """
 import argparse
 import os

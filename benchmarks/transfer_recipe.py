@@ -77,9 +77,9 @@ def page(rows: list[dict]) -> str:
         gain = f"{100*less.value:+.1f} [{100*less.low:+.1f}, {100*less.high:+.1f}]" if less else ""
         lines.append(f"| {' | '.join(arm)} | {e.value:.1%} [{e.low:.1%}, {e.high:.1%}] | {gain} | {len(both)} |")
     return "\n".join(["# Which part of the recipe", "", machine("fastai", "timm"), "",
-                      f"12 breeds, 20 training pictures of each, {rows[0]['epochs']} epochs. Five arms against the first "
-                      "are five intervals, so one that just misses zero proves little. Intervals: 95 %, Student's t over "
-                      "seeds.", "",
+                      f"12 breeds, 20 training pictures of each, {rows[0]['epochs']} epochs. Five arms against the "
+                      "first are five intervals, so one that just misses zero proves little. Intervals: 95 %, "
+                      "Student's t over seeds.", "",
                       "| rates | head | crops | held-out accuracy | less the first row, points | seeds |",
                       "|---|---|---|---|---|---|", *lines, ""])
 

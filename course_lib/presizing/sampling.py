@@ -31,7 +31,7 @@ def places_of(
     size: tuple[int, int], # (width, height) of the new picture
 ) -> Tensor: # [B, h, w, 2], on the device of `maps`, as `grid_sample` wants them
     "Where each new pixel looks"
-    x, y, z = (maps @ torch.from_numpy(_centres(size)).to(maps)).unbind(1)
+    x, y, z = (maps @ torch.from_numpy(_centres(size)).to(maps, non_blocking=True)).unbind(1)
     z = z.reciprocal_()
     places = maps.new_empty(len(maps), z.shape[1], 2)
     torch.mul(x, z, out=places[..., 0])
@@ -68,7 +68,8 @@ def sample_batch(
 ) -> Tensor: # [B, C, h, w]
     "Pictures through maps: the mean over the looks at `offsets`"
     def look(dx: float, dy: float) -> Tensor:
-        places = places_of(maps @ maps.new_tensor([[1, 0, dx], [0, 1, dy], [0, 0, 1]]), size)
+        shifted = torch.cat([maps[..., :2], maps[..., :1]*dx + maps[..., 1:2]*dy + maps[..., 2:]], -1)
+        places = places_of(shifted, size)
         return F.grid_sample(pictures, places, mode=mode, padding_mode='border', align_corners=False)
     total = look(*offsets[0])
     for offset in offsets[1:]: total.add_(look(*offset))

@@ -248,10 +248,11 @@ class BatchPresize(RandTransform):
         if not x.is_floating_point() and x.dtype != torch.uint8:
             raise TypeError(f"the pictures of a batch must be floats from 0 to 1 or uint8, got {x.dtype}")
         self._look_once(y)
-        norm = torch.from_numpy(unit_map(*move.whole) @ move.matrix).to(y)
+        norm = torch.from_numpy(unit_map(*move.whole) @ move.matrix).to(y, non_blocking=True)
         offsets = offsets_for(float(np.mean([shrinking(m, move.size) for m in move.matrix])))
         y = sample_batch(y, norm, move.size, offsets).clamp(1e-7, 1 - 1e-7)
-        bright, contrast = norm.new_tensor([(d.brightness, d.contrast) for d in draws]).T[..., None, None, None]
+        light = torch.tensor([(d.brightness, d.contrast) for d in draws], dtype=norm.dtype)
+        bright, contrast = light.to(norm.device, non_blocking=True).T[..., None, None, None]
         y = torch.sigmoid(contrast*(y.logit() + bright.logit()))
         y = y.mul(255).round() if x.dtype == torch.uint8 else y
         y = y.to(x.dtype).reshape(*x.shape[:-2], *y.shape[-2:])

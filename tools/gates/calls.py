@@ -293,7 +293,7 @@ RATES = "takes the rates to where the losses are; a rule ends in a Python number
 WAITS = {  # function: why the host may wait for the device there
     "collab.hit_rate": NUMBER, "collab.coverage": NUMBER, "collab.recall": NUMBER, "collab.ndcg": NUMBER,
     "presizing.psnr": NUMBER, "presizing.ssim": NUMBER, "presizing.detail": NUMBER,
-    "presizing.BatchPresize.__call__": "maps are drawn on the CPU, and the first batch is looked at",
+    "presizing.BatchPresize.__call__": "looks at the first batch, once",
     "lr_finder.log_smooth": RATES, "lr_finder.minimum": NUMBER, "lr_finder.steep": RATES, "lr_finder.valley": RATES,
     "lr_finder.slide": RATES, "lr_finder.robust": RATES,
     "foundations.class_means": "counts the classes, once a data set",
