@@ -184,7 +184,7 @@ BREAKS = {
     "a version in the settings": ("facts_once", lambda r: rewrite(r/"settings.ini", "name =", "version = 0.1.0\nname ="), "version"),
     "a typed number": ("typed_numbers", lambda r: edit(r, say("It took 3.7 seconds.")), "3.7"),
     "a typed number in an output": ("typed_numbers", lambda r: edit(r, add("Markdown(f'It took 3.7 seconds, {x:.1f} of them here.')")), "3.7"),
-    "a number nobody filled in": ("typed_numbers", lambda r: edit(r, say('It took <span title="x:.1f">?</span> s.')), "never computed"),
+    "a number nobody filled in": ("typed_numbers", lambda r: edit(r, say('It took <span data-value="x:.1f">?</span> s.')), "never computed"),
     "an exception for what is not said": ("typed_numbers", lambda r: write_rows(r, "numbers.csv", [
         {"chapter": "measuring", "text": "77 zebras", "kind": "given", "source": "none"}]), "77 zebras"),
     "a number without a source": ("typed_numbers", lambda r: write_rows(r, "numbers.csv", [
@@ -205,6 +205,7 @@ BREAKS = {
     "a chapter without questions": ("exercises_are_complete", lambda r: edit(r, lambda cells: [
         setattr(c, "source", c.source.replace("\n- a) ", "\n- ")) for c in cells]), "questions"),
     "a question in another form": ("exercises_are_complete", lambda r: edit(r, say("Why?\n\n- ✓ so it is")), "right choices"),
+    "a way that leads elsewhere": ("made_from_chapters", later_chapter, "before and after"),
     "a workbook edited by hand": ("made_from_chapters", lambda r: rewrite(r/"exercises"/"measuring.ipynb", "raise NotImplementedError", "return 1"), "measuring"),
     "another name": ("facts_once", lambda r: rewrite(r/"pyproject.toml", 'name = "course_lib"', 'name = "other"'), "name"),
 }

@@ -1,1 +1,1 @@
-"""What is made from the notebooks: their outputs, the faces of packages, the workbooks, the README."""
+"""What is made from the notebooks: their outputs, the faces of packages, the way between lessons, the workbooks, the README."""

@@ -4,9 +4,9 @@
 this). The stamp, `metadata.course_lib`, holds a hash of the code that was executed and the seconds it took, so that a
 test can tell a notebook whose outputs are older than its code.
 
-A number in prose is written `<span title="accuracy:.1%">?</span>`. The run puts f"{accuracy:.1%}", evaluated at that
-place of the notebook, between the tags; the page shows the value, and what it is the value of when the pointer rests
-on it.
+A number in prose is written `<span data-value="accuracy:.1%">?</span>`. The run puts f"{accuracy:.1%}", evaluated at
+that place of the notebook, between the tags. The page shows the value alone; an attribute `title` would show the code
+as a tooltip.
 """
 import argparse, hashlib, json, os, re, sys, time
 from html import unescape
@@ -23,7 +23,7 @@ from tools.notebooks import ROOT, code_cells, fact, facts, paths
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "nbconvert_exporter": "python",
             "pygments_lexer": "ipython3", "codemirror_mode": {"name": "ipython", "version": 3}}
 
-INLINE = re.compile(r'(<span title="([^"]+)">)([^<]*)(</span>)')  # an inline value: before, expression, text, after
+INLINE = re.compile(r'(<span data-value="([^"]+)">)([^<]*)(</span>)')  # before, expression, text, after
 
 
 def inline_values(cell) -> list:

@@ -93,7 +93,7 @@ def workbook(path: Path):
         if c.cell_type == "markdown":
             if c.source.startswith(("<details><summary>Why", BEGIN)): continue
             if c.source.startswith("## Questions"): break
-            out.append(new_markdown_cell(re.sub(r'<span title="[^"]+">([^<]*)</span>', r"\1", c.source), id=c.id))
+            out.append(new_markdown_cell(re.sub(r'<span data-value="[^"]+">([^<]*)</span>', r"\1", c.source), id=c.id))
         elif fact(c, "exercise"): out.append(new_code_cell(stub(c.source), id=c.id))
         elif "#| hide" not in c.source:
             text = c.source.replace(", remember=False", "").replace(CHECK, f"{CHECK}, progress, quiz")

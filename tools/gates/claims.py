@@ -67,7 +67,7 @@ def typed_numbers(root):
         for c, text in prose.texts(nb):
             seen.append(text)
             problems += [f"{path.name}: cell {c.id} has a typed number: '... {n} ...'" for n in prose.typed(text, mine)]
-            if "?" in re.findall(r'<span title="[^"]+">([^<]*)</span>', text) and inline_values(c):
+            if "?" in re.findall(r'<span data-value="[^"]+">([^<]*)</span>', text) and inline_values(c):
                 problems.append(f"{path.name}: cell {c.id} has an inline value that was never computed")
         problems += [f"numbers.csv: {path.stem} does not say {t!r}" for t in mine
                      if not any(t in text for text in seen)]

@@ -2,7 +2,7 @@
 import ast
 import re
 
-from tools.build import workbooks
+from tools.build import navigation, workbooks
 from tools.build.run_notebook import source_hash
 from tools.gates import left, prose
 from tools.notebooks import EXPORT, chapters, code_cells, code_lines, fact, facts, notebooks, package
@@ -121,6 +121,9 @@ def exercises_are_complete(root):
 
 
 def made_from_chapters(root):
-    "The workbooks and the list of exercises are those of the chapters"
-    return [f"{p.relative_to(root)} differs from what the chapters say: run 'python course.py export'"
-            for p, text in workbooks.files(root).items() if not p.exists() or p.read_text(encoding="utf-8") != text]
+    "The workbooks, the list of exercises and the way from lesson to lesson are those of the chapters"
+    ways = [f"{p.name}: its line with the lessons before and after is not that of the road: run 'python course.py "
+            f"export'" for p, (_, cell, said) in navigation.first_cells(root).items() if cell.source != said]
+    return ways + [f"{p.relative_to(root)} differs from what the chapters say: run 'python course.py export'"
+                   for p, text in workbooks.files(root).items()
+                   if not p.exists() or p.read_text(encoding="utf-8") != text]
