@@ -30,6 +30,7 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / "course.json"  # what the environment was made from; names the settings once its installation ended
 RESULTS = ROOT / ".course"
+FIRST_PAGE = "nbs/00_start.ipynb"  # what `learn` opens
 NEEDED_GB = 8
 FULL = "The disk is full: about {} GB are needed. Make room and run the same command again."
 NOT_WRITABLE = "{} cannot be written to ({}). Copy the course into a folder of your own, or change its permissions."
@@ -121,13 +122,15 @@ def make_environment():
 
 
 def finish():
-    "What no package brings: the kernel, JupyterLab without its news, and the old name of nbdev's test command"
+    """What no package brings: the kernel, JupyterLab without its news and with wrapped lines, and the old name of
+    nbdev's test command"""
     call([PYTHON, "-m", "ipykernel", "install", "--sys-prefix", "--name", "python3", "--display-name", "python3"],
          quiet=True)
     overrides = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
     overrides.parent.mkdir(parents=True, exist_ok=True)
-    news_off = {"fetchNews": "false", "checkForUpdates": False}
-    overrides.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": news_off}))
+    shown = {"apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+             "notebook-extension:tracker": {"codeCellConfig": {"lineWrap": True}}}  # no line is cut in a small window
+    overrides.write_text(json.dumps({"@jupyterlab/" + name: value for name, value in shown.items()}))
     end = ".exe" if os.name == "nt" else ""
     if (BIN / ("nbdev-test" + end)).exists():
         shutil.copy2(str(BIN / ("nbdev-test" + end)), str(BIN / ("nbdev_test" + end)))
@@ -176,7 +179,7 @@ def learn(args):
                "--ServerApp.root_dir={}".format(ROOT)]
     command += ["--no-browser"] if args.no_browser else []
     command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    return call(command + ["--LabApp.default_url=/lab/tree/nbs/index.ipynb"], check=False)
+    return call(command + ["--LabApp.default_url=/lab/tree/" + FIRST_PAGE], check=False)
 
 
 def free_port():

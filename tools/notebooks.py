@@ -31,8 +31,8 @@ def lessons(root: Path) -> list[Path]:
 
 
 def chapters(root: Path) -> list[Path]:
-    "The notebooks with exercises: the reference pages, then the lessons"
-    return [p for n in REFERENCE if (p := root/"nbs"/f"{n}.ipynb").exists()] + lessons(root)
+    "The notebooks with exercises: the reference pages, then the lessons after the start"
+    return [p for n in REFERENCE if (p := root/"nbs"/f"{n}.ipynb").exists()] + [p for p in lessons(root) if number(p)]
 
 
 def code_cells(nb) -> list:

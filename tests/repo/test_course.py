@@ -151,6 +151,14 @@ def test_a_taken_port_is_named_with_a_free_one():
     assert "Traceback" not in done.stderr
 
 
+def test_learn_opens_the_start(monkeypatch):
+    calls = []
+    monkeypatch.setattr(course, "make_environment", lambda: None)
+    monkeypatch.setattr(course, "call", lambda command, **kw: calls.append(command))
+    course.learn(SimpleNamespace(port=course.free_port(), no_browser=True))
+    assert f"--LabApp.default_url=/lab/tree/{course.FIRST_PAGE}" in calls[0] and (ROOT/course.FIRST_PAGE).exists()
+
+
 def test_an_impossible_port_is_an_error():
     done = run("learn", "--port", "99999999")
     assert done.returncode == 2 and "Traceback" not in done.stderr

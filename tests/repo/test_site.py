@@ -147,7 +147,7 @@ def test_what_the_widgets_compute_is_what_the_library_says():
 
 
 @pytest.mark.parametrize("said, shown", [
-    ('It is <span title="x:.2f">0.50</span> here.', "It is 0.50 here."),
+    ('It is <span data-value="x:.2f">0.50</span> here.', "It is 0.50 here."),
     ('A <dfn title="logit">logits</dfn>', "A <dfn>logits</dfn>"),
 ])
 def test_prose_is_plain_where_the_notebook_computed_it(said, shown): assert prose(said) == shown

@@ -69,7 +69,7 @@ class Pages:
 
 def prose(text: str) -> str:
     "Markdown of a notebook as the site's Markdown: computed numbers are plain text, hints and answers stay folded"
-    text = re.sub(r'<span title="[^"]+">([^<]*)</span>', r"\1", text)
+    text = re.sub(r'<span data-value="[^"]+">([^<]*)</span>', r"\1", text)
     return re.sub(r"<dfn[^>]*>(.+?)</dfn>", r"<dfn>\1</dfn>", text)
 
 

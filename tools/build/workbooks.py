@@ -2,8 +2,7 @@
 
 `python -m tools.build.workbooks` writes them (`python course.py export` calls this). The part of a chapter between its
 headings "Exercises" and "What to read next" is its workbook, with the solutions taken out: of a cell whose metadata
-names an `exercise` only the signature and the docstring stay; what its metadata calls `workbook` (imports of what the
-reader has defined in the chapter) is added. The same part gives `course_lib/_assets/exercises.json`.
+names an `exercise` only the signature and the docstring stay. The same part gives `course_lib/_assets/exercises.json`.
 """
 import ast
 import json
@@ -97,7 +96,7 @@ def workbook(path: Path):
         elif fact(c, "exercise"): out.append(new_code_cell(stub(c.source), id=c.id))
         elif "#| hide" not in c.source:
             text = c.source.replace(", remember=False", "").replace(CHECK, f"{CHECK}, progress, quiz")
-            out.append(new_code_cell("\n".join(filter(None, [text, fact(c, "workbook")])), id=c.id))
+            out.append(new_code_cell(text, id=c.id))
     out += [new_markdown_cell("## Where you stand", id=f"{path.stem}-stand"),
             new_code_cell("progress()", id=f"{path.stem}-progress"),
             new_markdown_cell("## The questions of this chapter", id=f"{path.stem}-questions"),

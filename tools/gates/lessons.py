@@ -5,7 +5,7 @@ import re
 from tools.build import navigation, workbooks
 from tools.build.run_notebook import source_hash
 from tools.gates import left, prose
-from tools.notebooks import EXPORT, chapters, code_cells, code_lines, fact, facts, notebooks, package
+from tools.notebooks import EXPORT, chapters, code_cells, code_lines, fact, facts, lessons, notebooks, package
 
 SLOW = "seconds over the limit"
 LIMIT, HEAVY_LIMIT = 60, 120  # seconds for one notebook
@@ -83,7 +83,7 @@ def shape(nb):
 
 def shapes(root):
     "{(lesson, kind): how much of it is too much}"
-    mine = chapters(root)
+    mine = {*chapters(root), *lessons(root)}
     return {(p.stem, kind): n for p, nb in notebooks(root) if p in mine for kind, n in shape(nb).items()}
 
 
