@@ -110,8 +110,21 @@ def _of_integers(a: np.ndarray) -> tuple[np.ndarray, Ids]:
     table = np.cumsum(present, dtype=np.int32) - np.int32(1)
     return table[place], Ids(np.flatnonzero(present).astype(wide) + wide.type(low))
 
+def _of_arrow(values: object) -> tuple[np.ndarray, list] | None:
+    "As `_of_text`, of a column that lies in Arrow's layout (pyarrow, polars, pandas' own text)"
+    if not (hasattr(values, '__arrow_c_stream__') or hasattr(values, '__arrow_c_array__')): return None
+    if isinstance(getattr(values, 'dtype', None), np.dtype): return None  # pandas offers numpy's arrays too
+    try: import pyarrow
+    except ImportError: return None
+    array = values if isinstance(values, (pyarrow.Array, pyarrow.ChunkedArray)) else pyarrow.chunked_array(values)
+    text = (pyarrow.string(), pyarrow.large_string(), pyarrow.string_view())
+    if array.type not in text: return None
+    coded = pyarrow.chunked_array(array).cast(text[1]).dictionary_encode().combine_chunks()
+    return coded.indices.fill_null(-1).to_numpy(), coded.dictionary.to_pylist()
+
 def _of_text(values: object) -> tuple[np.ndarray, list] | None:
     "Codes and the different texts, in order of appearance, of a column of nothing else; -1 where one is missing"
+    if (found := _of_arrow(values)) is not None: return found
     pandas = sys.modules.get('pandas')
     if pandas is None: return None
     if not isinstance(getattr(values, 'dtype', None), pandas.StringDtype):

@@ -22,6 +22,7 @@ from torch import Tensor
 from .ids import column_names
 from .ratings import Ratings
 from .top import best_list
+from ..validate import sum_dtype
 
 # %% ../../nbs/lib/09_collab_recommender.ipynb #de547bb5
 _DAMPING = 10 # ratings at the mean that are added to a user's or an item's own
@@ -40,14 +41,14 @@ class Baseline:
         self.item_bias = total/(self.item_count + _DAMPING)  # float64 [n_items]
         total = torch.zeros(train.n_users, dtype=torch.double).index_add_(0, u, r - self.mean - self.item_bias[i])
         self.user_bias = total/(self.user_count + _DAMPING)  # float64 [n_users]
-        self._index: tuple[Tensor, list[int], Tensor] | None = None
+        self._index: tuple[Tensor, list[int], np.ndarray] | None = None
 
-    def _indexed(self) -> tuple[Tensor, list[int], Tensor]:
+    def _indexed(self) -> tuple[Tensor, list[int], np.ndarray]:
         "Rows in the order of the users, where each user's begin, and the items in that order"
         if self._index is None:
             order = torch.argsort(self.ratings.user, stable=True)
             start = torch.cat([torch.zeros(1, dtype=torch.long), self.user_count.cumsum(0)]).tolist()
-            self._index = order, start, self.ratings.item[order].long()
+            self._index = order, start, self.ratings.item[order].long().numpy()
         return self._index
 
     def rows(self,
@@ -59,7 +60,7 @@ class Baseline:
 
     def items(self,
         user: int, # a user's code
-    ) -> Tensor: # int64 [n], codes of items
+    ) -> np.ndarray: # int64 [n], codes of items
         "The items that a user has rated"
         _, start, items = self._indexed()
         return items[start[user]:start[user + 1]]
@@ -73,6 +74,10 @@ class Baseline:
         return self.mean + bias(items, self.item_bias) + bias(users, self.user_bias)
 
 # %% ../../nbs/lib/09_collab_recommender.ipynb #1497c32c
+def _on_host(scores: Tensor) -> np.ndarray:
+    "Scores as an array on the CPU, at least float32"
+    return scores.to(sum_dtype(scores.dtype)).numpy(force=True)
+
 @dataclass
 class NewUser:
     "A user who was not there in training, from the ratings given to `fold_in`"
@@ -204,16 +209,18 @@ class Recommender:
         """The best items for a user; for an unknown user the most rated ones, with a warning. Raises `ValueError`
         if fewer than `k` are left."""
         seen, known = self.fitted(), self.baseline
-        if isinstance(user, NewUser): scores, rated = user.scores, user.seen
+        if isinstance(user, NewUser): scores, rated = user.scores, user.seen.numpy()
         elif (code := seen.users.code(user)) < 0 or not len(rated := known.items(code)):
             warnings.warn(f"user {user!r} has no training ratings: these are the most rated items", stacklevel=2)
-            scores, rated = known.item_count.float(), torch.empty(0, dtype=torch.long)
+            scores, rated = known.item_count.float(), np.empty(0, np.int64)
         else: scores = self.scores(torch.tensor([code]))[0]
         left = seen.n_items - (len(rated) if exclude_seen else 0)
         if not 1 <= k <= left: raise ValueError(f"k must be from 1 to the {left} items left for this user, got {k}")
-        scores = scores.cpu()
-        if exclude_seen: scores = scores.index_fill(0, rated, -math.inf)
-        best, places = best_list(scores, k)
+        array = _on_host(scores)
+        if exclude_seen:
+            array = array.copy()  # a model may keep its scores
+            array[rated] = -math.inf
+        best, places = best_list(array, k)
         return list(zip(seen.items.at(places), best))
 
     def similar(self,
@@ -232,7 +239,7 @@ class Recommender:
         cosine = (v @ v[code]).cpu()
         cosine[count == 0] = -math.inf
         cosine[code] = -math.inf
-        best, places = best_list(cosine, k)
+        best, places = best_list(_on_host(cosine), k)
         return list(zip(seen.items.at(places), best))
 
     def fold_in(self,

@@ -11,6 +11,7 @@ __all__ = ['top_k']
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,16 +36,30 @@ def best_rows(
     return scores.gather(1, col), col
 
 def best_list(
-    scores: Tensor, # [N]
+    scores: np.ndarray, # [N]
     k: int, # from 1 to N
 ) -> tuple[list[float], list[int]]: # scores, best first, and their places
-    "`best_rows` of one row as lists: where the best scores are all different, `torch.topk` is exact already"
-    if len(scores) < 4*_BLOCK*k:
-        values, places = scores.topk(min(k + 1, len(scores)))
-        found = values.tolist()
-        if len(set(found)) == len(found): return found[:k], places[:k].tolist()
-    values, places = best_rows(scores[None], k)
-    return values[0].tolist(), places[0].tolist()
+    "`best_rows` of one row on the CPU, as lists"
+    if len(scores) < 4*_BLOCK*k: return _sorted_top(scores, k)
+    whole = len(scores)//_BLOCK*_BLOCK
+    blocks = scores[:whole].reshape(-1, _BLOCK)
+    most = blocks.max(1)
+    good = np.flatnonzero(most >= np.partition(most, -k)[-k])  # the blocks that can hold one of the k best
+    values = np.concatenate([blocks[good].ravel(), scores[whole:]])
+    best, found = _sorted_top(values, k)
+    return best, [int(good[j//_BLOCK])*_BLOCK + j % _BLOCK if j < len(good)*_BLOCK else whole + j - len(good)*_BLOCK
+                  for j in found]
+
+def _sorted_top(scores: np.ndarray, k: int) -> tuple[list[float], list[int]]:
+    "The same, where all scores are looked at: `torch.topk`, and where several equal its last those that come first"
+    top, rows = torch.from_numpy(scores).topk(min(k + 1, len(scores)))
+    values, places = top.numpy().tolist(), rows.numpy().tolist()
+    if len(values) > k and values[k] == values[k - 1]:
+        places = np.flatnonzero(scores >= values[k]).tolist()
+        values = scores[places].tolist()
+    elif len(set(values)) == len(values): return values[:k], places[:k]
+    best = sorted(zip(values, places), key=lambda pair: (-pair[0], pair[1]))[:k]
+    return [value for value, _ in best], [place for _, place in best]
 
 # %% ../../nbs/lib/09_collab_top.ipynb #4233160a
 def top_k(

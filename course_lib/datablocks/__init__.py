@@ -3,12 +3,12 @@
 from .blocks import (NameLabeller, GroupSplitter, picture_hash, precision_at_k)
 from .clean import (top_losses, chance_at_k, apply_choices)
 from .report import (Finding, Report, check_data)
-from .stages import (trace)
+from .stages import (describe, trace)
 
 __all__ = ['Finding', 'GroupSplitter', 'NameLabeller', 'Report', 'apply_choices', 'chance_at_k', 'check_data',
-           'picture_hash', 'precision_at_k', 'top_losses', 'trace']
+           'describe', 'picture_hash', 'precision_at_k', 'top_losses', 'trace']
 
-_RENAMED = {"check": "check_data"}
+_RENAMED = {"check": "check_data", "_describe": "describe"}
 
 
 def __getattr__(name: str) -> object:

@@ -210,3 +210,17 @@ def test_help_says_what_arguments_are():
 def test_helpers_by_hand():
     assert column(["1", 1]).dtype == object and numbers([True, 2, 3.5], "x").tolist() == [1, 2, 3.5]
     assert [c if c is None else list(c) for c in columns({"a": [1], "b": [2]}, ["b", None])] == [[2], None]
+
+
+@pytest.mark.parametrize("kind", ["string", "large_string", "string_view", "dictionary", "chunked", "polars", "pandas"])
+def test_text_in_arrow_s_layout_is_numbered_as_any_other(kind):
+    pa = pytest.importorskip("pyarrow")
+    words = ["b", "a\0", "é", "a", "b", "", "a", "😀", "\uffff"]
+    if kind == "polars": given = pytest.importorskip("polars").Series(words)
+    elif kind == "pandas": given = pd.Series(words, dtype=pd.StringDtype("pyarrow"))
+    elif kind == "chunked": given = pa.chunked_array([words[:3], [], words[3:]])
+    elif kind == "dictionary": given = pa.array(words).dictionary_encode()
+    else: given = pa.array(words, getattr(pa, kind)())
+    codes, ids = factorize(given, "user")
+    plain_codes, plain = factorize(list(words), "user")
+    assert list(ids) == list(plain) == sorted(set(words)) and codes.tolist() == plain_codes.tolist() and codes.dtype == np.int32

@@ -15,6 +15,8 @@ from course_lib import foundations
 from course_lib.collab import (ALS, EASE, BayesianMF, CollabNN, DotProduct, DotProductBias, ImplicitALS, Ratings, Recommender, TimeResiduals,
                                coverage, evaluate, hit_rate, load, mae, ndcg, recall, rmse, save, top_k)
 from course_lib.collab.metrics import _rank_sampled
+from course_lib.collab.recommender import _on_host
+from course_lib.collab.top import best_list
 
 
 def table(n_users=40, n_items=30, share=0.4, seed=0, kind=int):
@@ -208,3 +210,26 @@ def test_ids_that_json_cannot_hold_are_refused(tmp_path):
 def test_import_needs_torch_alone():
     code = "import sys, course_lib.collab; print([m for m in ('fastai', 'pandas', 'matplotlib', 'scipy', 'sklearn', 'safetensors', 'fastcore') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("N, k", [(1, 1), (7, 7), (500, 10), (2048, 1), (2050, 1), (6000, 2), (30_001, 3)])
+@pytest.mark.parametrize("kinds", [2, 40, 10**9])
+def test_the_list_of_one_user_is_a_full_sort_whatever_the_ties(N, k, kinds, dtype):
+    scores = torch.randint(kinds, (N,), generator=torch.Generator().manual_seed(N)).to(dtype)
+    plain = sorted(range(N), key=lambda j: (-scores[j].item(), j))[:k]
+    assert best_list(_on_host(scores), k) == ([scores[j].item() for j in plain], plain)
+
+
+def test_recommend_leaves_the_model_s_own_scores_alone():
+    class Kept(Recommender):
+        def fit(self, train):
+            self.remember(train)
+            self.kept = torch.arange(float(train.n_items))
+            return self
+        def scores(self, users): return self.kept.expand(len(users), -1)
+    ratings = Ratings.from_df({"user": [1, 1, 2], "item": [5, 6, 7], "rating": [1., 2., 3.]})
+    model = Kept().fit(ratings)
+    assert model.recommend(1, 1) == [(7, 2.)] and model.recommend(2, 2) == [(6, 1.), (5, 0.)]
+    assert model.recommend(1, 3, exclude_seen=False) == [(7, 2.), (6, 1.), (5, 0.)]
+    assert model.kept.equal(torch.arange(3.))
