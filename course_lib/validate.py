@@ -161,8 +161,11 @@ def _check_indices(name: str, x: Tensor, target: Tensor, or_else: str) -> None:
     "Raise unless `target` has the shape and the dtype of class indices for the logits `x`"
     want = (x.shape[0], *x.shape[2:]) if x.dim() > 1 else ()
     if target.shape != want and not (x.dim() == 1 and target.shape == (1,)):
+        last = x.dim() > 2 and target.shape == x.shape[:-1]
         raise ValueError(f"target must have shape {want} for class indices{or_else}, "
-                         f"as {name} has shape {tuple(x.shape)}, got {tuple(target.shape)}")
+                         f"as {name} has shape {tuple(x.shape)}, got {tuple(target.shape)}"
+                         + (f": the classes seem to stand last; {name}.movedim(-1, 1) is what is wanted, or dim=-1 "
+                            "where a loss takes it" if last else ""))
     if target.dtype not in (torch.int64, torch.uint8):
         raise TypeError(f"target of shape {want} holds class indices and must be int64, got {target.dtype}: "
                         "convert it with target.long()")

@@ -69,6 +69,7 @@ def cwtm_loss(
     weight: Tensor | None = None, # [C], a weight per class, as in `F.cross_entropy`
     reduction: str = 'mean', # 'mean', or 'sum' and 'none' with weights whose mean is one
     nonfinite: str = 'raise', # a teacher's row with NaN or inf: 'raise', or 'ignore' that sample
+    dim: int = 1, # where the classes stand; -1 for a language model's [B, T, V]
 ) -> Tensor: # a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
     """Cross-entropy with each sample weighted by the teacher's confidence, CWTM (arXiv 1805.04770, eq. 10).
 
@@ -82,7 +83,7 @@ def cwtm_loss(
         got = 'neither' if confidence is None else 'both'
         raise ValueError(f"give exactly one of teacher_logits and confidence, got {got}")
     check_tensor('target', target)
-    b = _batch(student_logits, target, teacher_logits, ignore_index, reduction, weight, label_smoothing)
+    b = _batch(student_logits, target, teacher_logits, ignore_index, reduction, weight, label_smoothing, dim)
     if confidence is None: sure = _teacher_weight(b.teacher, b.target, weigh, b.wide)
     else: sure = _given_confidence(confidence, b, nonfinite)
     if sure.numel() == 1 and isinstance(normalizer, str) and not torch.compiler.is_compiling():
@@ -112,10 +113,12 @@ class CWTMLoss(nn.Module):
         weight: Tensor | None = None, # [C], a weight per class; moves with the module
         reduction: str = 'mean', # 'mean', 'sum' or 'none'
         nonfinite: str = 'raise', # 'raise' or 'ignore'
+        dim: int = 1, # where the classes stand
     ) -> None:
         super().__init__()
         self.weigh, self.value, self.normalizer, self.ignore_index = weigh, value, normalizer, ignore_index
         self.label_smoothing, self.reduction, self.nonfinite = label_smoothing, reduction, nonfinite
+        self.dim = dim
         self.weight: Tensor | None
         self.register_buffer('weight', weight)
 
@@ -130,4 +133,4 @@ class CWTMLoss(nn.Module):
         return cwtm_loss(
             student_logits, target, teacher_logits, confidence=confidence, weigh=self.weigh, value=self.value,
             normalizer=self.normalizer, ignore_index=self.ignore_index, label_smoothing=self.label_smoothing,
-            weight=self.weight, reduction=self.reduction, nonfinite=self.nonfinite)
+            weight=self.weight, reduction=self.reduction, nonfinite=self.nonfinite, dim=self.dim)

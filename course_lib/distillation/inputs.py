@@ -32,6 +32,12 @@ class _Batch:
         "The loss as it is given back: in the dtype and without the dimension that its caller does not know"
         return (loss[0] if self.single and loss.ndim else loss).to(self.dtype)
 
+def _classes_second(dim: int, student: Tensor, target: Any, teacher: Any) -> list:
+    "The three with the classes, which stand in dimension `dim`, moved to dimension 1. Raises `IndexError`."
+    def moved(x: Any) -> Any: return x.movedim(dim, 1) if isinstance(x, Tensor) and x.ndim > 2 else x
+    soft = isinstance(target, Tensor) and isinstance(student, Tensor) and target.shape == student.shape
+    return [moved(student), moved(target) if soft else target, moved(teacher)]
+
 def _batch(
     student_logits: Tensor, # [C], [N, C] or [N, C, d1, …]
     target: Tensor | None, # class indices, probabilities, or nothing
@@ -40,8 +46,10 @@ def _batch(
     reduction: str = 'mean', # 'mean', 'sum' or 'none'
     weight: Tensor | None = None, # [C], a weight per class
     label_smoothing: float = 0.0, # 0 to 1
+    dim: int = 1, # the dimension of the classes, where there are more than two
 ) -> _Batch: # what the loss works on
     "Look at all that a loss is given. Raises `TypeError`, `ValueError` and `IndexError`."
+    if dim != 1: student_logits, target, teacher_logits = _classes_second(dim, student_logits, target, teacher_logits)
     x, t, y, counts = student_logits, teacher_logits, target, None
     if y is None: check_logits('student_logits', x)
     else:

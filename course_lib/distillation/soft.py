@@ -23,11 +23,12 @@ def _soft_batch(
     teacher_logits: Tensor, # as the student's
     ignore_index: int, # samples with this label count nowhere
     reduction: str, # 'mean', 'sum' or 'none'
+    dim: int, # the dimension of the classes
 ) -> _Batch: # what the loss works on
     "What a loss of this page works on. Raises `TypeError`, `ValueError`, `IndexError`."
     check_choice('reduction', reduction, REDUCTIONS)
     check_tensor('teacher_logits', teacher_logits)
-    return _batch(student_logits, target, teacher_logits, ignore_index, reduction)
+    return _batch(student_logits, target, teacher_logits, ignore_index, reduction, dim=dim)
 
 def _need_target(target: Tensor | None, option: str, value: float) -> None:
     "Raises `ValueError` where the labels have a share and are not there"
@@ -69,6 +70,7 @@ def kd_loss(
     alpha: float = 0.9, # 0 to 1: the teacher's share; the labels' cross-entropy has the rest
     ignore_index: int = -100, # samples with this label count nowhere
     reduction: str = 'mean', # 'mean' over samples, 'sum' or 'none'
+    dim: int = 1, # where the classes stand; -1 for a language model's [B, T, V]
 ) -> Tensor: # a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
     """`alpha T² KL(teacher ‖ student) + (1 - alpha) CE`, knowledge distillation (Hinton et al. 2015, arXiv 1503.02531).
 
@@ -76,7 +78,7 @@ def kd_loss(
     if not 0 < temperature < math.inf: raise ValueError(f"temperature must be positive and finite, got {temperature}")
     check_between('alpha', alpha, 0, 1)
     if alpha < 1: _need_target(target, 'alpha', alpha)
-    b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction)
+    b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction, dim)
     log_p, log_q = (torch.log_softmax(x/temperature, 1, dtype=b.wide) for x in (b.teacher, b.student))
     losses = alpha*temperature**2*_expected(_finite(log_p.exp()), log_p - log_q)
     if alpha < 1: losses = losses + (1 - alpha)*_label_loss(b)
@@ -92,12 +94,13 @@ def ban_loss(
     label_weight: float = 0.0, # ≥ 0: 0 is BAN, 1 is BAN+L
     ignore_index: int = -100, # samples with this label count nowhere
     reduction: str = 'mean', # 'mean' over samples, 'sum' or 'none'
+    dim: int = 1, # where the classes stand; -1 for a language model's [B, T, V]
 ) -> Tensor: # a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
     """Cross-entropy to the teacher's probabilities at temperature 1, plus `label_weight` times the labels' (born-again
     networks, arXiv 1805.04770, section 3.1). Raises `TypeError`, `ValueError`, `IndexError` naming the argument."""
     check_between('label_weight', label_weight, 0)
     if label_weight: _need_target(target, 'label_weight', label_weight)
-    b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction)
+    b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction, dim)
     p, log_q = torch.softmax(b.teacher, 1, dtype=b.wide), torch.log_softmax(b.student, 1, dtype=b.wide)
     losses = -_expected(_finite(p), log_q)
     if label_weight: losses = losses + label_weight*_label_loss(b)
@@ -145,10 +148,11 @@ def dkpp_loss(
     generator: torch.Generator | None = None, # where the permutations come from, on any device
     ignore_index: int = -100, # samples with this label count nowhere
     reduction: str = 'mean', # 'mean' over samples, 'sum' or 'none'
+    dim: int = 1, # where the classes stand; -1 for a language model's [B, T, V]
 ) -> Tensor: # a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
     """Cross-entropy to the teacher's probabilities with the classes other than its guess permuted in each sample (DKPP,
     arXiv 1805.04770, eq. 11). Raises `TypeError`, `ValueError`, `IndexError` naming the argument."""
-    b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction)
+    b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction, dim)
     p = _finite(torch.softmax(b.teacher, 1, dtype=b.wide))
     p = _permuted(p, b.teacher.eq(-math.inf), generator)  # what is ruled out stays so
     return _reduced(b, -_expected(p, torch.log_softmax(b.student, 1, dtype=b.wide)), reduction)

@@ -1,4 +1,5 @@
 "One contract for the four losses: what they take, refuse and give back is what `F.cross_entropy` does, on real, fake and meta tensors."
+import functools
 import math
 
 import pytest
@@ -228,3 +229,37 @@ def test_numbers_are_not_read_where_there_are_none():
     with pytest.raises(IndexError, match="17"): cwtm_loss(x, y, t)
     compiled = torch.compile(lambda x, y, t: ban_loss(x, y, t, label_weight=1.), backend="eager", fullgraph=True)
     assert compiled(x, y, t).isnan()
+
+
+CLASSES_LAST = {"kd": kd_loss, "ban": functools.partial(ban_loss, label_weight=0.5), "cwtm": cwtm_loss,
+                "dkpp": lambda *a, **k: dkpp_loss(*a, generator=torch.Generator().manual_seed(0), **k)}
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("name", CLASSES_LAST)
+def test_classes_may_stand_last(name, soft, reduction):
+    B, T, V = 2, 5, 7
+    gen = torch.Generator().manual_seed(1)
+    student, teacher = torch.randn(2, B, T, V, generator=gen, dtype=torch.float64)
+    target = torch.randn(B, T, V, generator=gen, dtype=torch.float64).softmax(-1) if soft else torch.randint(V, (B, T), generator=gen)
+    if not soft: target[0, 1] = -100
+    loss = CLASSES_LAST[name]
+    student.requires_grad_()
+    got = loss(student, target, teacher, dim=-1, reduction=reduction)
+    want = loss(student.movedim(-1, 1), target.movedim(-1, 1) if soft else target, teacher.movedim(-1, 1), reduction=reduction)
+    torch.testing.assert_close(got, want)
+    if name != "dkpp" and not soft:  # every token for itself
+        flat = loss(student.reshape(-1, V), target.reshape(-1), teacher.reshape(-1, V), reduction=reduction)
+        torch.testing.assert_close(got, flat.reshape(got.shape))
+    assert torch.autograd.grad(got.sum(), student)[0].shape == (B, T, V)
+
+
+def test_classes_last_without_saying_so_are_told():
+    student, target = torch.randn(2, 5, 7), torch.zeros(2, 5, dtype=torch.long)
+    for loss in (kd_loss, ban_loss, cwtm_loss, dkpp_loss):
+        with pytest.raises(ValueError, match="dim=-1"): loss(student, target, student)
+    with pytest.raises(IndexError): kd_loss(student, target, student, dim=3)
+    torch.testing.assert_close(CWTMLoss(dim=-1)(student, target, student), cwtm_loss(student.movedim(-1, 1), target, student.movedim(-1, 1)))
+    for plain in (student[0], student[0, 0]):  # two dimensions or one: nothing to say
+        assert kd_loss(plain, None, plain, alpha=1., dim=-1) == 0
