@@ -1,4 +1,5 @@
-// Looks at every page of the site in a browser: node check.mjs FOLDER CHROMIUM WORDS.json [--pictures FOLDER] [PAGE...]
+// Looks at every page of the site in a browser: node check.mjs FOLDER CHROMIUM WORDS.json [--pictures FOLDER] [--all] [PAGE...]
+// The first page and the lessons at two widths, light and dark; other pages wide and light, narrow and dark, unless --all.
 // Prints one line for each fault, then what was measured; ends with 1 if there was a fault.
 import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
@@ -9,9 +10,12 @@ import { chromium } from "playwright-core";
 
 const [folder, executablePath, words, ...rest] = process.argv.slice(2);
 const pictures = rest[0] === "--pictures" ? rest.splice(0, 2)[1] : "";
+const all = rest[0] === "--all" && Boolean(rest.shift());
 const BASE = "/course_lib/";
 const LIMIT = 1_500_000; // bytes that a chapter may transfer, packed as GitHub Pages packs them
-const FORMS = [[1280, "light"], [1280, "dark"], [375, "light"], [375, "dark"]];
+const FORMS = [[1280, "light"], [375, "dark"], [1280, "dark"], [375, "light"]];
+const isLesson = (page) => /^\d\d_/.test(page);
+const formsOf = (page) => (all || isLesson(page) || page === "index.html" ? FORMS : FORMS.slice(0, 2));
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".png": "image/png",
   ".svg": "image/svg+xml", ".json": "application/json", ".woff2": "font/woff2", ".woff": "font/woff",
@@ -81,7 +85,7 @@ async function look(name, width, scheme) {
     if (["serious", "critical"].includes(v.impact))
       fault(name, form, `axe ${v.id} (${v.impact}), ${v.nodes.length} times, such as ${v.nodes[0].html.slice(0, 120)} at ${v.nodes[0].target}`);
   if (width === 1280 && scheme === "light") heavy.push([bytes, name, seen.formulas]);
-  if (bytes > LIMIT && /^\d\d_/.test(name)) fault(name, form, `transfers ${bytes} bytes`);
+  if (bytes > LIMIT && isLesson(name)) fault(name, form, `transfers ${bytes} bytes`);
   for (const figure of await page.locator("figure[data-widget]").all()) {
     const words = figure.locator("output");
     for (const control of await figure.locator("input, select").all()) {
@@ -115,7 +119,7 @@ async function searches() {
   return asked.length;
 }
 
-for (const page of pages) for (const [width, scheme] of FORMS) await look(page, width, scheme).catch((e) => fault(page, `${width} ${scheme}`, String(e)));
+for (const page of pages) for (const [width, scheme] of formsOf(page)) await look(page, width, scheme).catch((e) => fault(page, `${width} ${scheme}`, String(e)));
 const asked = rest.length ? 0 : await searches();
 const lost = await (await browser.newPage()).goto(`${host}${BASE}no/such/page`);
 if (lost.status() !== 404) fault("404.html", "any", "is not shown for a page that is missing");
@@ -123,6 +127,6 @@ await browser.close();
 server.close();
 console.log(faults.join("\n"));
 heavy.sort((a, b) => b[0] - a[0]);
-console.log(`${pages.length} pages in ${FORMS.length} forms, ${heavy.reduce((n, h) => n + h[2], 0)} formulas, ${asked} words searched, `
+console.log(`${pages.length} pages, ${pages.flatMap(formsOf).length} looks, ${heavy.reduce((n, h) => n + h[2], 0)} formulas, ${asked} words searched, `
   + `${faults.length} faults. Heaviest: ${heavy.slice(0, 3).map(([b, n]) => `${n} ${(b / 1e6).toFixed(2)} MB`).join(", ")}`);
 process.exit(faults.length ? 1 : 0);

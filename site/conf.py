@@ -17,7 +17,7 @@ REPOSITORY = _links["Repository"]
 project, author = _facts["name"], _facts["author"]
 copyright = f"{author}, {_facts['license']}"
 extensions = ["myst_nb", "sphinx.ext.mathjax"]
-exclude_patterns = ["_pictures"]
+exclude_patterns = ["_pictures", "_plain"]
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
 nb_execution_mode = "off"
@@ -36,7 +36,7 @@ smartquotes = False
 html_theme = "sphinx_book_theme"
 html_title = project
 html_baseurl = _links["Documentation"].rstrip("/") + "/"
-html_static_path = ["static", "../_site/source/_pictures"]
+html_static_path = ["static"]
 html_css_files = ["course.css"]
 html_js_files = [("widgets.js", {"defer": "defer"})]
 html_favicon = "static/favicon.svg"
@@ -119,8 +119,15 @@ def named(html: str) -> str:
     return html.replace(f"<summary>{toggle}", f'<summary aria-label="Its pages">{toggle}')
 
 
+def prepared(app, config) -> None:
+    "What the preparation wrote beside the pages: the pictures of the cards, and what the modules' docstrings link to"
+    config.html_static_path.append(str(app.srcdir/"_pictures"))
+    config.html_extra_path.append(str(app.srcdir/"_plain"))
+
+
 def setup(app) -> None:
     "Called by Sphinx"
+    app.connect("config-inited", prepared)
     app.connect("html-page-context", launch, priority=900)
     app.connect("html-page-context", social, priority=900)
     app.connect("build-finished", finish)

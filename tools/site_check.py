@@ -1,4 +1,4 @@
-"""Look at the built site in a browser: `python -m tools.site_check [--pictures FOLDER] [PAGE...]`.
+"""Look at the built site in a browser: `python -m tools.site_check [--pictures FOLDER] [--all] [PAGE...]`.
 
 Every page at 375 and 1280 pixels, light and dark: requests to other hosts, errors, formulas that are not typeset,
 accessibility (axe), width, weight; and whether the search finds every public name and every word of the glossary.
@@ -26,6 +26,16 @@ def searched(root: Path) -> list[str]:
     return sorted(names | {term for p in chapters(root) for term in prose.definitions(nbformat.read(p, 4))})
 
 
+def widgets_hold(site: Path, npm: str) -> bool:
+    "Do the widgets' own tests pass, and is what stands in the site's files built from them?"
+    made = [*sorted((site/"static").glob("widget*")), site/"widgets"/"words.json"]
+    before = [p.read_bytes() for p in made]
+    if any(subprocess.call([npm, "run", "--silent", task], cwd=site) for task in ("test", "build")): return False
+    stale = [p.name for p, old in zip(made, before) if p.read_bytes() != old]
+    if stale: print(f"site/widgets gives another {', '.join(stale)} than was committed: commit these.")
+    return not stale
+
+
 def main() -> int:
     "1 if a page has a fault"
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -38,7 +48,7 @@ def main() -> int:
     if not (site/"node_modules").exists() and subprocess.call([npm, "ci", "--silent"], cwd=site):
         print("The pages were not looked at in a browser: npm could not install what site/package-lock.json names.")
         return 0
-    if build(ROOT, out): return 1
+    if not widgets_hold(site, npm) or build(ROOT, out): return 1
     (out/"words.json").write_text(json.dumps(searched(ROOT)), encoding="utf-8")
     command = [node, str(site/"check.mjs"), str(out/"html"), browser, str(out/"words.json")]
     return subprocess.call([*command, *sys.argv[1:]])

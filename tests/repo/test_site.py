@@ -97,6 +97,12 @@ def test_every_public_name_has_its_anchor(pages, course):
     assert set(course.library.names()) <= every
 
 
+def test_what_the_docstrings_link_to_is_there(site):
+    named = {m for p in (ROOT/"course_lib").rglob("*.py") for m in re.findall(r"^Docs: https://[^/]+/[^/]+/(\S+?)\"*$",
+                                                                            p.read_text(encoding="utf-8"), re.M)}
+    assert len(named) > 50 and not [m for m in named if not (site/m).is_file()]
+
+
 def test_the_search_knows_every_name_and_word(site):
     text = (site/"searchindex.js").read_text(encoding="utf-8")
     index = json.loads(text[text.index("{"):text.rindex("}") + 1])

@@ -265,20 +265,37 @@ class Library:
         return [f"::::::{{py:data}} {name}", "", " ".join(filter(None, [words(note), shown])), "",
                 *self.links(source, node, name), "::::::", ""]
 
+    def section(self, s: Source) -> list[str]:
+        "What a module is for, and all that it exports"
+        lines = [words(re.sub(r"^After this notebook you (?=can )?", "After its lesson you ", s.doc)), "",
+                 f"```{{py:currentmodule}} {s.home}", "```", ""]
+        if path := self.notebook.get(s.name):
+            where = path.relative_to(self.root).as_posix()
+            place = f"../{path.name}" if path.parent.name == "nbs" else f"{self.repository}/blob/main/{where}"
+            lines += [f"Written in [{where}]({place}), with its tests.", ""]
+        for name in s.public: lines += self.entry(s, name)
+        return lines
+
     def page(self, package: str, modules: list[Source]) -> str:
         "The page of a package"
         face = f"course_lib.{package}"
         lines = [f"# {face}", ""]
         for s in modules:
             if s.name != face: lines += [f"## {s.name.removeprefix('course_lib.')}", ""]
-            said = re.sub(r"^After this notebook you (?=can )?", "After its lesson you ", s.doc)
-            lines += [words(said), "", f"```{{py:currentmodule}} {s.home}", "```", ""]
-            if path := self.notebook.get(s.name):
-                where = path.relative_to(self.root).as_posix()
-                place = f"../{path.name}" if path.parent.name == "nbs" else f"{self.repository}/blob/main/{where}"
-                lines += [f"Written in [{where}]({place}), with its tests.", ""]
-            for name in s.public: lines += self.entry(s, name)
+            lines += self.section(s)
         return "\n".join(lines)
+
+    def plain(self) -> dict[str, str]:
+        "{address that a module's docstring names: its section as plain Markdown}"
+        found = {}
+        for path in sorted((self.root/"course_lib").rglob("*.py")):
+            s = Source(self.root, path)
+            if not (m := re.search(r"^Docs: (\S+)$", ast.get_docstring(s.tree) or "", re.M)): continue
+            text = re.sub(r"^```\{py:currentmodule\}.*?^```\n|^:(?:classmethod|staticmethod):\n|^:{3,}$", "",
+                          "\n".join(self.section(s)), flags=re.S | re.M)
+            text = re.sub(r"^:{3,}\{py:\w+\} (.+)$", r"## `\1`", text, flags=re.M)
+            found[m[1]] = f"# {s.name}\n\n" + re.sub(r"\n{3,}", "\n\n", text)
+        return found
 
     def names(self) -> list[str]:
         "Every public name in full"

@@ -260,19 +260,19 @@ def prepare(root: Path, out: Path) -> None:
     "Write the source of every page into `out`"
     pages, named = Pages(root), {r["cell"] for r in claim_rows(root) if r["cell"]}
     shutil.rmtree(out, ignore_errors=True)
-    for folder in ("exercises", "api", "benchmarks", "_pictures"): (out/folder).mkdir(parents=True)
+    (out/"_pictures").mkdir(parents=True)
     texts: dict[str, str] = {"claims.md": claims(pages)}
     for name in [*pages.lessons, *pages.reference]:
         nb = page(root/"nbs"/f"{name}.ipynb", pages, 0, named)
         for c in nb.cells if name == "notes" else []:
             for o in c.get("outputs", []): o.data["text/markdown"] = verdicts(o.data.get("text/markdown", ""), root)
-        texts[f"{name}.ipynb"] = nbformat.writes(nb)
+        texts[f"{name}.ipynb"] = nbformat.v4.writes(nb)
     for name in pages.workbooks:
         nb = page(root/"exercises"/f"{name}.ipynb", pages, 1, set())
         for c in nb.cells:  # its tasks stand under no heading of a section, as they do in the chapter
             if c.cell_type == "markdown": c.source = re.sub(r"^##(?=#+ )", "#", c.source, flags=re.M)
-        texts[f"exercises/{name}.ipynb"] = nbformat.writes(nb)
-    texts[f"{FIRST}.ipynb"] = nbformat.writes(first_page(pages, out))
+        texts[f"exercises/{name}.ipynb"] = nbformat.v4.writes(nb)
+    texts[f"{FIRST}.ipynb"] = nbformat.v4.writes(first_page(pages, out))
     library = pages.library
     texts |= {f"api/{name}.md": library.page(name, modules) for name, modules in library.packages().items()}
     results = root/"benchmarks"/"results"
@@ -284,6 +284,10 @@ def prepare(root: Path, out: Path) -> None:
                                     "raises, and the lesson that teaches it.", list(library.packages()))
     texts["benchmarks/index.md"] = listing("Benchmarks", "What was measured beside other libraries, and on which "
                                            "machine.", pages.benchmarks)
+    host = re.findall(r'^Documentation = "(.+)"', (root/"pyproject.toml").read_text(encoding="utf-8"), re.M)[0]
+    for address, text in library.plain().items():
+        texts[f"_plain{address.removeprefix(host)}"] = SOURCE.sub(r"\1.html", text).replace("](../", f"]({host}/")
+    for name in texts: (out/name).parent.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items(): (out/name).write_text(text, encoding="utf-8")
     for picture in results.glob("*.png"): shutil.copy(picture, out/"benchmarks"/picture.name)
 
