@@ -1,4 +1,5 @@
 """How Sphinx makes the site from `_site/source`; `python course.py site` calls it. Everything it serves is its own."""
+import functools
 import importlib.util
 import re
 import shutil
@@ -6,6 +7,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 from docutils import nodes
+from sphinx.search.en import SearchEnglish
 
 ROOT = Path(__file__).resolve().parent.parent
 _settings = ConfigParser(delimiters=["="])
@@ -53,6 +55,8 @@ html_theme_options = {
     "article_header_end": ["article-header-buttons.html"],
     "pygments_light_style": "a11y-high-contrast-light", "pygments_dark_style": "a11y-high-contrast-dark",
 }
+SearchEnglish.stem = functools.cache(SearchEnglish.stem)  # most words stand on most pages
+
 mathjax_path = "mathjax/tex-chtml.js"
 mathjax3_config = {"options": {"enableMenu": False}}
 

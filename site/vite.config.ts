@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { defineConfig } from "vite";
-import { initial } from "./widgets/frame";
-import { WIDGETS } from "./widgets/widgets";
+import { initial } from "./widgets/frame.ts";
+import { WIDGETS } from "./widgets/widgets.ts";
 
 /** What stands in a page until, or instead of, its script: a picture of each widget, and its words. */
 const stills = {

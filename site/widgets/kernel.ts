@@ -1,4 +1,4 @@
-import { BLUE, INK, ORANGE, svg, type Values, type Widget } from "./frame";
+import { BLUE, INK, ORANGE, svg, type Values, type Widget } from "./frame.ts";
 
 export type Grid = number[][];
 

@@ -1,4 +1,4 @@
-import { BLUE, GREEN, GREY, INK, ORANGE, PURPLE, svg, type Widget } from "./frame";
+import { BLUE, GREEN, GREY, INK, ORANGE, PURPLE, svg, type Widget } from "./frame.ts";
 
 /** Rates that grow by a constant factor; the last stands one step short of the end. */
 export function sweep(start = 1e-7, end = 10, count = 100): number[] {

@@ -1,4 +1,4 @@
-import { bars, type Widget } from "./frame";
+import { bars, type Widget } from "./frame.ts";
 
 export const CLASSES = ["cat", "dog", "fox", "owl"];
 

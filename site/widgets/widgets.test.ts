@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { initial, type Values } from "./frame";
-import { KERNELS, PICTURE, slide as over, under } from "./kernel";
-import { curve, minimum, movingAverage, recorded, slide, steep, sweep, valley } from "./rates";
-import { entropy, softmax } from "./softmax";
-import { WIDGETS } from "./widgets";
+import { initial, type Values } from "./frame.ts";
+import { KERNELS, PICTURE, slide as over, under } from "./kernel.ts";
+import { curve, minimum, movingAverage, recorded, slide, steep, sweep, valley } from "./rates.ts";
+import { entropy, softmax } from "./softmax.ts";
+import { WIDGETS } from "./widgets.ts";
 
 // What course_lib says; tests/repo/test_site.py asks it again.
 const library = JSON.parse(readFileSync(new URL("reference.json", import.meta.url), "utf8"));

@@ -16,6 +16,8 @@ from base64 import b64decode
 from html import escape
 from pathlib import Path
 
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # two seconds to read; notebooks need none of it
+
 import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
@@ -243,10 +245,10 @@ def first_page(pages: Pages, out: Path) -> NotebookNode:
     road = new_markdown_cell(f'## The road\n\n<ol class="cards">\n{cards}\n</ol>', id="road")
     rest = [c for c in nb.cells[1:] if c is not picture and not is_road(c, pages)]
     numbered = [f"{n[:2]} {title(api.read(pages.root/'nbs'/f'{n}.ipynb'))} <{n}>" for n in pages.lessons]
-    lists = [contents("The road", numbered), contents("Beside the road", [*pages.reference, "claims"]),
+    parts = [contents("The road", numbered), contents("Beside the road", [*pages.reference, "claims"]),
              contents("To work with", ["exercises/index", "api/index", "benchmarks/index"])]
     nb.cells = [new_markdown_cell(f"{head}\n\n{hero}", id="first"), picture, road, *rest,
-                new_markdown_cell("\n".join(lists), id="contents")]
+                new_markdown_cell("\n".join(parts), id="contents")]
     return nb
 
 
@@ -256,12 +258,10 @@ def is_road(cell: NotebookNode, pages: Pages) -> bool:
     return sum(f"({n}.ipynb)" in text for n in pages.lessons) > 1 or cell.source.startswith("## Chapters")
 
 
-def prepare(root: Path, out: Path) -> None:
-    "Write the source of every page into `out`"
-    pages, named = Pages(root), {r["cell"] for r in claim_rows(root) if r["cell"]}
-    shutil.rmtree(out, ignore_errors=True)
-    (out/"_pictures").mkdir(parents=True)
-    texts: dict[str, str] = {"claims.md": claims(pages)}
+def notebooks(pages: Pages) -> dict[str, str]:
+    "{file: text} of the lessons, the pages beside them and the workbooks"
+    root, texts = pages.root, dict[str, str]()
+    named = {r["cell"] for r in claim_rows(root) if r["cell"]}
     for name in [*pages.lessons, *pages.reference]:
         nb = page(root/"nbs"/f"{name}.ipynb", pages, 0, named)
         for c in nb.cells if name == "notes" else []:
@@ -272,23 +272,41 @@ def prepare(root: Path, out: Path) -> None:
         for c in nb.cells:  # its tasks stand under no heading of a section, as they do in the chapter
             if c.cell_type == "markdown": c.source = re.sub(r"^##(?=#+ )", "#", c.source, flags=re.M)
         texts[f"exercises/{name}.ipynb"] = nbformat.v4.writes(nb)
-    texts[f"{FIRST}.ipynb"] = nbformat.v4.writes(first_page(pages, out))
+    return texts
+
+
+def packages(pages: Pages) -> dict[str, str]:
+    "{file: text} of the library's pages, and of what the docstrings of its modules link to"
     library = pages.library
-    texts |= {f"api/{name}.md": library.page(name, modules) for name, modules in library.packages().items()}
-    results = root/"benchmarks"/"results"
-    texts |= {f"benchmarks/{name}.md": benchmark(results/f"{name}.md", pages) for name in pages.benchmarks}
-    texts["exercises/index.md"] = listing("Workbooks", "The exercises of each chapter, without solutions. Open one in "
-                                          "Jupyter, Colab or Kaggle, fill in the functions and run the checks.",
-                                          pages.workbooks)
-    texts["api/index.md"] = listing("The library", "One page for each package: what is public, what it takes, what it "
-                                    "raises, and the lesson that teaches it.", list(library.packages()))
-    texts["benchmarks/index.md"] = listing("Benchmarks", "What was measured beside other libraries, and on which "
-                                           "machine.", pages.benchmarks)
-    host = re.findall(r'^Documentation = "(.+)"', (root/"pyproject.toml").read_text(encoding="utf-8"), re.M)[0]
+    texts = {f"api/{name}.md": library.page(name, modules) for name, modules in library.packages().items()}
+    host = re.findall(r'^Documentation = "(.+)"', (pages.root/"pyproject.toml").read_text(encoding="utf-8"), re.M)[0]
     for address, text in library.plain().items():
         texts[f"_plain{address.removeprefix(host)}"] = SOURCE.sub(r"\1.html", text).replace("](../", f"]({host}/")
-    for name in texts: (out/name).parent.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items(): (out/name).write_text(text, encoding="utf-8")
+    return texts
+
+
+def lists(pages: Pages) -> dict[str, str]:
+    "{file: text} of the pages that lead to others"
+    return {
+        "exercises/index.md": listing("Workbooks", "The exercises of each chapter, without solutions. Open one in "
+                                      "Jupyter, Colab or Kaggle, fill in the functions and run the checks.",
+                                      pages.workbooks),
+        "api/index.md": listing("The library", "One page for each package: what is public, what it takes, what it "
+                                "raises, and the lesson that teaches it.", list(pages.library.packages())),
+        "benchmarks/index.md": listing("Benchmarks", "What was measured beside other libraries, and on which machine.",
+                                       pages.benchmarks)}
+
+
+def prepare(root: Path, out: Path) -> None:
+    "Write the source of every page into `out`"
+    pages, results = Pages(root), root/"benchmarks"/"results"
+    shutil.rmtree(out, ignore_errors=True)
+    texts = {**notebooks(pages), **packages(pages), **lists(pages), "claims.md": claims(pages),
+             **{f"benchmarks/{name}.md": benchmark(results/f"{name}.md", pages) for name in pages.benchmarks},
+             f"{FIRST}.ipynb": nbformat.v4.writes(first_page(pages, out))}
+    for name, text in texts.items():
+        (out/name).parent.mkdir(parents=True, exist_ok=True)
+        (out/name).write_text(text, encoding="utf-8")
     for picture in results.glob("*.png"): shutil.copy(picture, out/"benchmarks"/picture.name)
 
 
