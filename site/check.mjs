@@ -37,9 +37,9 @@ await new Promise((done) => server.listen(0, "127.0.0.1", done));
 const host = `http://127.0.0.1:${server.address().port}`;
 
 const every = readdirSync(folder, { recursive: true }).filter((f) => f.endsWith(".html") && !f.startsWith("_")).sort();
-const pages = rest.length ? every.filter((p) => rest.some((r) => p.startsWith(r))) : every;
+const pages = rest.length ? rest.flatMap((r) => every.filter((p) => p.startsWith(r))) : every;
 const faults = [], heavy = [];
-const fault = (page, form, text) => faults.push(`${page} (${form}): ${text}`);
+const fault = (page, form, text) => { faults.push(`${page} (${form}): ${text}`); console.log(faults.at(-1)); };
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
 
 async function look(name, width, scheme) {
@@ -125,7 +125,6 @@ const lost = await (await browser.newPage()).goto(`${host}${BASE}no/such/page`);
 if (lost.status() !== 404) fault("404.html", "any", "is not shown for a page that is missing");
 await browser.close();
 server.close();
-console.log(faults.join("\n"));
 heavy.sort((a, b) => b[0] - a[0]);
 console.log(`${pages.length} pages, ${pages.flatMap(formsOf).length} looks, ${heavy.reduce((n, h) => n + h[2], 0)} formulas, ${asked} words searched, `
   + `${faults.length} faults. Heaviest: ${heavy.slice(0, 3).map(([b, n]) => `${n} ${(b / 1e6).toFixed(2)} MB`).join(", ")}`);
