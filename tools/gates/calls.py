@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from course_lib import collab, convolutions, distillation, fine_tuning, foundations, losses, lr_finder, presizing
-from course_lib import state, validate
+from course_lib import segmentation, state, validate
 
 cuda = partial(torch.zeros, device="cuda")
 CALLS = {}
@@ -288,6 +288,21 @@ def _():
     convolutions.DenseBlock(3, 2, 3).cuda()(floats(2, 3, 7, 6))
 
 
+# segmentation
+
+@call("segmentation.Confusion.update")
+def _():
+    confusion = segmentation.Confusion(3, 255)
+    for pred in (floats(2, 3, 4, 4), labels(2, 4, 4)): confusion.update(pred, labels(2, 4, 4))
+
+
+@call("segmentation.dice_loss", "segmentation.jaccard_loss", "segmentation.lovasz_loss")
+def _():
+    for loss in (segmentation.dice_loss, segmentation.jaccard_loss, segmentation.lovasz_loss):
+        loss(floats(2, 3, 4, 4), labels(2, 4, 4), 255, "skip", "image")
+        loss(floats(2, 1, 4, 4).half(), labels(2, 1, 4, 4), 255, "count", "batch")
+
+
 NUMBER = "answers in Python numbers, after the work is done"
 RATES = "takes the rates to where the losses are; a rule ends in a Python number"
 WAITS = {  # function: why the host may wait for the device there
@@ -305,6 +320,7 @@ WAITS = {  # function: why the host may wait for the device there
     "collab.Recommender.scores_or_counts": "codes come from the CPU, and scores go there",
     "distillation.teacher_confidence": "batches come from the CPU, and a number for each sample goes there",
     "fine_tuning.load_weights": "weights come from a file",
+    "segmentation.Confusion.update": "the empty table goes to the device, with the first batch",
 }
 SOLVED = "is solved on the CPU, where its tensors stay"
 ENGINE = "needs autograd's engine, which does not run on fake CUDA tensors"
