@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from course_lib import collab, convolutions, distillation, fine_tuning, foundations, losses, lr_finder, presizing
-from course_lib import segmentation, state, validate
+from course_lib import segmentation, state, tricks, validate
 
 cuda = partial(torch.zeros, device="cuda")
 CALLS = {}
@@ -301,6 +301,52 @@ def _():
     for loss in (segmentation.dice_loss, segmentation.jaccard_loss, segmentation.lovasz_loss):
         loss(floats(2, 3, 4, 4), labels(2, 4, 4), 255, "skip", "image")
         loss(floats(2, 1, 4, 4).half(), labels(2, 1, 4, 4), 255, "count", "batch")
+
+
+# tricks
+
+@call("tricks.View.forth", "tricks.View.back", "tricks.View.points_back", "tricks.tta")
+def _():
+    every = tricks.views(turns=True, move=4)
+    maps = nn.Conv2d(3, 2, 4, stride=4, device="cuda")
+    tricks.tta(maps, floats(2, 3, 8, 8), every, "maps")
+    points = nn.Sequential(nn.Flatten(), model(192), nn.Unflatten(1, (1, 3)))
+    tricks.tta(points, floats(2, 3, 8, 8), every, average="value")
+    tricks.View(True, 1, 2, 4).points_back(floats(2, 5, 2), (8, 8))
+
+
+@call("tricks.label_count")
+def _():
+    tricks.label_count(labels(4), cuda(3), 0)
+    tricks.label_count(floats(4, 3))
+
+
+@call("tricks.accumulate", "tricks.multi_target", "tricks.Accumulate.__init__")
+def _():
+    loss = tricks.multi_target([(slice(2), losses.cross_entropy), (slice(2, 5), losses.cross_entropy)])
+    tricks.accumulate([(floats(4, 5), labels(4, 2))]*2, loss, lambda x, y: tricks.label_count(y), lambda loss: None)
+    tricks.Accumulate(2)
+
+
+@call("tricks.mixup", "tricks.cutmix", "tricks.mixed.__call__", "tricks.mixed.__init__")
+def _():
+    pictures = floats(4, 3, 8, 8)
+    for mix in (tricks.mixup, tricks.cutmix):
+        _, both, also = mix(pictures, labels(4), floats(4, 3), share=0.5)
+        tricks.mixed(losses.cross_entropy)(floats(4, 3), both)
+    tricks.cutmix(pictures, labels(4, 8, 8))
+
+
+@call("tricks.EMA.__init__", "tricks.EMA.update", "tricks.soup", "tricks.refresh_batch_norm")
+def _():
+    net = nn.Sequential(nn.BatchNorm1d(4), model()).cuda()
+    tricks.EMA(net).update(net)
+    tricks.soup([net.state_dict(), net.state_dict()])
+    tricks.refresh_batch_norm(net, [floats(5, 4)])
+
+
+@call("tricks.checkpointed", "tricks.Checkpointed.__init__", "tricks.Checkpointed.forward")
+def _(): tricks.checkpointed(model())(floats(2, 4))
 
 
 NUMBER = "answers in Python numbers, after the work is done"
