@@ -1,224 +1,263 @@
 """Accuracy, ranking, speed and memory of course_lib.collab beside fastai's collab_learner and scikit-surprise.
 
-`python benchmarks/collab.py accuracy ranking fastai surprise speed large` (any of the parts); results are kept in
+`python -m benchmarks.collab accuracy ranking fastai surprise speed large` (any of the parts); results are kept in
 results/collab.json, one entry a part and data set, and written out as results/collab.md and results/collab.csv.
 
-The ratings are MovieLens 100K's five published folds if `course_lib.data.get('ml-100k')` finds the real files (or --data
-names their folder), else five random folds of MovieLens latest small, else planted ratings. No setting was chosen on MovieLens
-100K. They were chosen on MovieLens latest small, among its films with ten ratings or more: a random fifth of those ratings
-scored the choices for predicting, each user's last of them the choices for ranking. On that set no rating that scored a choice
-is a test rating here (`scored_a_choice`); such ratings may stand in training, and the ranking's test is each user's last but
-one. Seconds are CPU seconds on one thread, of `fit` alone. --surprise PYTHON names a Python that has scikit-surprise; fastai's
-epochs are slow, --fastai-folds says for how many folds.
+The ratings are MovieLens 100K's five published folds if `course_lib.data.get('ml-100k')` finds the real files (or
+--data names their folder), else five random folds of MovieLens latest small, else planted ratings. No setting was
+chosen on MovieLens 100K. They were chosen on MovieLens latest small, among its films with ten ratings or more: a random
+fifth of those ratings scored the choices for predicting, each user's last of them the choices for ranking. On that set
+no rating that scored a choice is a test rating here (`scored_a_choice`); such ratings may stand in training, and the
+ranking's test is each user's last but one. Seconds are CPU seconds on one thread, of `fit` alone. --surprise PYTHON
+names a Python that has scikit-surprise; fastai's epochs are slow, --fastai-folds says for how many folds.
 """
 import argparse
 import csv
-import datetime
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
 
-from course_lib.collab import (ALS, EASE, BayesianMF, CollabNN, DotProductBias, ImplicitALS, MostRated, Ratings,  # noqa: E402
-                               TimeResiduals, evaluate, mae, rmse, top_k)
+from benchmarks.harness import RESULTS, command, machine, table  # noqa: E402
+from course_lib.collab import (  # noqa: E402
+    ALS, EASE, BayesianMF, CollabNN, DotProductBias, ImplicitALS, MostRated, Ratings, Recommender, TimeResiduals,
+    evaluate, mae, rmse, top_k)
 from course_lib.core import timeit  # noqa: E402
 from course_lib.data import get  # noqa: E402
 
-RESULTS = Path(__file__).resolve().parent/"results"
-torch.set_num_threads(1)
-warnings.simplefilter("ignore")
+Folds = list[tuple[Ratings, Ratings]]
+Rows = dict[str, list[dict[str, float]]]  # {what was measured: one row of numbers a fold}
+ROOT = Path(__file__).resolve().parent.parent
 
 
-def data(path):
+# ------------------------------------------------------------------ the ratings
+
+def folder(path: str | None) -> Path:
+    "The ratings that were named, or the first real ones there are, or the planted ones"
+    for name in ("ml-100k", "ml-latest-small") if path is None else ():
+        try: found = get(name)
+        except FileNotFoundError: continue
+        if not (found/"planted.npz").exists(): return found
+    found = Path(path) if path else get("ratings")
+    return found/"ml-100k" if (found/"ml-100k"/"u.data").exists() else found
+
+
+def data(path: str | None) -> tuple[Ratings, Folds, str]:
     "The ratings, their five folds and a name for them"
-    if path is None:
-        for name in ("ml-100k", "ml-latest-small"):
-            try: found = get(name)
-            except FileNotFoundError: continue
-            if not (found/"planted.npz").exists():
-                path = found
-                break
-    path = Path(path) if path else get("ratings")
-    if (path/"ml-100k"/"u.data").exists(): path = path/"ml-100k"
-    ratings = Ratings.from_movielens(path)
-    called = "planted ratings" if (path/"planted.npz").exists() else path.name
-    if (path/"u1.base").exists(): return ratings, [ratings.published_fold(k) for k in range(1, 6)], f"{called}, five published folds"
+    where = folder(path)
+    ratings = Ratings.from_movielens(where)
+    called = "planted ratings" if (where/"planted.npz").exists() else where.name
+    if (where/"u1.base").exists():
+        return ratings, [ratings.published_fold(k) for k in range(1, 6)], f"{called}, five published folds"
     folds = ratings.folds(5, seed=0)
     if not is_latest_small(ratings): return ratings, folds, f"{called}, five random folds"
     folds = [(train, test[~scored_a_choice(ratings, test)[0]]) for train, test in folds]
     return ratings, folds, f"{called}, five random folds, tests without the ratings that settings were chosen on"
 
 
-def is_latest_small(ratings): return (len(ratings), ratings.n_users, ratings.n_items) == (100_836, 610, 9_742)
+def is_latest_small(ratings: Ratings) -> bool:
+    "Whether these are MovieLens latest small, on which settings were chosen"
+    return (len(ratings), ratings.n_users, ratings.n_items) == (100_836, 610, 9_742)
 
 
-def scored_a_choice(ratings, rows):
+def scored_a_choice(ratings: Ratings, rows: Ratings) -> list[Tensor]:
     "Which of `rows` of MovieLens latest small scored a choice of settings, for predicting and for ranking: two masks"
-    common = ratings[(torch.bincount(ratings.item.long(), minlength=ratings.n_items) >= 10)[ratings.item.long()]]
-    key = lambda r: r.user.long()*r.n_items + r.item.long()
-    return [torch.isin(key(rows), key(used)) for used in (common.split(seed=1)[1], common.split("leave_one_out")[1])]
+    often = torch.bincount(ratings.item.long(), minlength=ratings.n_items) >= 10
+    common = ratings[often[ratings.item.long()]]
+    def key(r: Ratings) -> Tensor: return r.user.long()*r.n_items + r.item.long()
+    used = common.split(seed=1)[1], common.split("leave_one_out")[1]
+    return [torch.isin(key(rows), key(u)) for u in used]
 
 
-def limits(train): return float(train.rating.min()), float(train.rating.max())
+def frame_of(ratings: Ratings) -> pd.DataFrame:
+    "Codes of users and items, and ratings, as a table"
+    return pd.DataFrame({name: getattr(ratings, name).numpy() for name in ("user", "item", "rating")})
 
 
-def errors(model, train, test, seconds):
-    predicted = model.predict(test).clamp(*limits(train))
-    return {"rmse": rmse(predicted, test.rating), "mae": mae(predicted, test.rating), "seconds": seconds}
+# ------------------------------------------------------------------ what is measured
+
+def limits(train: Ratings) -> tuple[float, float]:
+    "The lowest and the highest rating"
+    return float(train.rating.min()), float(train.rating.max())
 
 
-def fitted(model, train, **kwargs):
+def y_range(train: Ratings) -> tuple[float, float]:
+    "What a net's sigmoid reaches"
+    return 0., limits(train)[1] + 0.5
+
+
+def errors(predicted: Tensor, train: Ratings, test: Ratings, seconds: float) -> dict[str, float]:
+    "How far predictions are off, held to the ratings there are"
+    pair = predicted.double().clamp(*limits(train)), test.rating.double()
+    return {"rmse": rmse(*pair).item(), "mae": mae(*pair).item(), "seconds": seconds}
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    "CPU seconds of `work`"
     start = time.process_time()
-    model.fit(train, **kwargs)
+    work()
     return time.process_time() - start
 
 
-def accuracy(ratings, folds, args):
-    rows = {}
+def contestants(train: Ratings) -> Iterator[tuple[str, Callable[[], Recommender], dict]]:
+    "The name of each model, how it is made, and with what it is fitted"
+    dot = partial(DotProductBias, 50, y_range(train))
+    yield "ALS", ALS, {}
+    yield "BayesianMF, short (8 factors, 40 draws)", partial(BayesianMF, 8, samples=30, burn=10), {}
+    yield "BayesianMF without side information", partial(BayesianMF, 16, samples=150, burn=30, side=False), {}
+    yield "BayesianMF", BayesianMF, {}
+    yield "DotProductBias, batch 64", dot, {"bs": 64}
+    yield "DotProductBias, batch 1024", dot, {"bs": 1024, "epochs": 6}
+    yield "CollabNN, batch 1024", partial(CollabNN, y_range=y_range(train)), {"bs": 1024}
+
+
+def accuracy(ratings: Ratings, folds: Folds, args: argparse.Namespace) -> Rows:
+    "Errors of every model on every fold"
+    rows: Rows = {}
+    def keep(name: str, row: dict[str, float]) -> None:
+        rows.setdefault(name, []).append(row)
+        print(len(rows[name]), name, row, flush=True)
     for k, (train, test) in enumerate(folds, 1):
-        low, high = limits(train)
-        y_range = (0., high + 0.5)
-        for name, make, kwargs in (
-                ("ALS", lambda: ALS(), {}),
-                ("BayesianMF, short (8 factors, 40 draws)", lambda: BayesianMF(8, samples=30, burn=10), {}),
-                ("BayesianMF without side information", lambda: BayesianMF(16, samples=150, burn=30, side=False), {}),
-                ("BayesianMF", lambda: BayesianMF(), {}),
-                ("DotProductBias, batch 64", lambda: DotProductBias(50, y_range), {"bs": 64}),
-                ("DotProductBias, batch 1024", lambda: DotProductBias(50, y_range), {"bs": 1024, "epochs": 6}),
-                ("CollabNN, batch 1024", lambda: CollabNN(y_range=y_range), {"bs": 1024})):
+        for name, make, kwargs in contestants(train):
             if args.only not in name: continue
             torch.manual_seed(k)
             model = make()
-            rows.setdefault(name, []).append(errors(model, train, test, fitted(model, train, **kwargs)))
-            print(k, name, rows[name][-1], flush=True)
+            took = cpu_seconds(lambda: model.fit(train, **kwargs))
+            keep(name, errors(model.predict(test), train, test, took))
             if name == "BayesianMF":
                 timed = TimeResiduals(model)
-                extra = fitted(timed, train)
-                name = "BayesianMF + TimeResiduals (uses the sitting)"
-                rows.setdefault(name, []).append(errors(timed, train, test, rows["BayesianMF"][-1]["seconds"] + extra))
-                print(k, name, rows[name][-1], flush=True)
+                took += cpu_seconds(lambda: timed.fit(train))
+                keep("BayesianMF + TimeResiduals (uses the sitting)", errors(timed.predict(test), train, test, took))
         args.keep(rows)
     return rows
 
 
-def fastai(ratings, folds, args):
+def fastai(ratings: Ratings, folds: Folds, args: argparse.Namespace) -> Rows:
+    "fastai's dot product, with the loader that it takes by itself and with one that shows every rating once"
     from fastai.collab import CollabDataLoaders, collab_learner
     from fastai.tabular.core import TabDataLoader
-    rows = {}
+    rows: Rows = {}
     for train, test in folds[:args.fastai_folds]:
-        frame = pd.DataFrame({"user": train.user.numpy(), "item": train.item.numpy(), "rating": train.rating.numpy()})
-        for name, more, kwargs in (("fastai dot product, as shipped", {}, {}), ("fastai dot product, dl_type=TabDataLoader", {"dl_type": TabDataLoader}, {})):
-            dls = CollabDataLoaders.from_df(frame, bs=64, valid_pct=0.0001, seed=0, **more)
-            learn = collab_learner(dls, n_factors=50, y_range=(0, limits(train)[1] + 0.5), **kwargs)
-            start = time.process_time()
-            with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(5, 5e-3, wd=0.1)
-            seconds = time.process_time() - start
-            user, item = [torch.tensor([dls.classes[c].o2i[v] for v in x.tolist()]) for c, x in (("user", test.user), ("item", test.item))]
-            with torch.no_grad(): predicted = learn.model.eval()(torch.stack([user, item], 1)).clamp(*limits(train))
-            rows.setdefault(name, []).append({"rmse": rmse(predicted, test.rating), "mae": mae(predicted, test.rating), "seconds": seconds})
-            print(name, rows[name][-1], flush=True)
+        for name, more in (("as shipped", {}), ("dl_type=TabDataLoader", {"dl_type": TabDataLoader})):
+            dls = CollabDataLoaders.from_df(frame_of(train), bs=64, valid_pct=0.0001, seed=0, **more)
+            learn = collab_learner(dls, n_factors=50, y_range=y_range(train))
+            with learn.no_bar(), learn.no_logging(): took = cpu_seconds(lambda: learn.fit_one_cycle(5, 5e-3, wd=0.1))
+            codes = [[dls.classes[c].o2i[v] for v in getattr(test, c).tolist()] for c in ("user", "item")]
+            with torch.no_grad(): predicted = learn.model.eval()(torch.tensor(codes).T)
+            rows.setdefault(f"fastai dot product, {name}", []).append(errors(predicted, train, test, took))
+            print(name, rows[f"fastai dot product, {name}"][-1], flush=True)
     return rows
 
 
 PEER = """
 import sys, time, json, pandas as pd
 from surprise import SVD, KNNBaseline, BaselineOnly, Dataset, Reader
+sim = {'user_based': False, 'name': 'pearson_baseline'}
+makers = {'Surprise BaselineOnly': lambda: BaselineOnly(verbose=False), 'Surprise SVD': lambda: SVD(random_state=0),
+          'Surprise KNNBaseline (items)': lambda: KNNBaseline(sim_options=sim, verbose=False)}
 out = {}
 for k in range(1, int(sys.argv[2]) + 1):
     train, test = (pd.read_csv(f'{sys.argv[1]}/{k}.{end}') for end in ('base', 'test'))
-    ts = Dataset.load_from_df(train, Reader(rating_scale=(train.rating.min(), train.rating.max()))).build_full_trainset()
-    for name, make in (('Surprise BaselineOnly', lambda: BaselineOnly(verbose=False)), ('Surprise SVD', lambda: SVD(random_state=0)),
-                       ('Surprise KNNBaseline (items)', lambda: KNNBaseline(sim_options={'user_based': False, 'name': 'pearson_baseline'}, verbose=False))):
+    scale = Reader(rating_scale=(train.rating.min(), train.rating.max()))
+    ts = Dataset.load_from_df(train, scale).build_full_trainset()
+    for name, make in makers.items():
         if 'KNN' in name and ts.n_items > 5000: continue  # similarities of all pairs of items
         start = time.process_time(); m = make(); m.fit(ts); seconds = time.process_time() - start
         e = [m.predict(u, i).est - r for u, i, r in test.itertuples(index=False)]
-        out.setdefault(name, []).append({'rmse': (sum(x*x for x in e)/len(e))**0.5, 'mae': sum(map(abs, e))/len(e), 'seconds': seconds})
+        found = {'rmse': (sum(x*x for x in e)/len(e))**0.5, 'mae': sum(map(abs, e))/len(e), 'seconds': seconds}
+        out.setdefault(name, []).append(found)
 print(json.dumps(out))
 """
 
 
-def surprise(ratings, folds, args):
-    with tempfile.TemporaryDirectory() as folder:
+def surprise(ratings: Ratings, folds: Folds, args: argparse.Namespace) -> Rows | None:
+    "scikit-surprise, in a Python that has it"
+    with tempfile.TemporaryDirectory() as place:
         for k, pair in enumerate(folds, 1):
-            for end, r in zip(("base", "test"), pair):
-                pd.DataFrame({"user": r.user.numpy(), "item": r.item.numpy(), "rating": r.rating.numpy()}).to_csv(f"{folder}/{k}.{end}", index=False)
-        done = subprocess.run([args.surprise, "-c", PEER, folder, str(len(folds))], capture_output=True, text=True)
+            for end, r in zip(("base", "test"), pair): frame_of(r).to_csv(f"{place}/{k}.{end}", index=False)
+        done = subprocess.run([args.surprise, "-c", PEER, place, str(len(folds))], capture_output=True, text=True)
     if "No module named 'surprise'" in done.stderr:
-        print(f"scikit-surprise is not in {args.surprise}, so this part is left out; --surprise names a Python that has it")
+        print("scikit-surprise is not there, so this part is left out; --surprise names a Python that has it")
         return None
     if done.returncode: raise SystemExit(done.stderr)
     return json.loads(done.stdout)
 
 
-def ranking(ratings, folds, args):
+def ranking(ratings: Ratings, folds: Folds, args: argparse.Namespace) -> Rows:
+    "Each user's last rating among all items, and among 99 others"
     train, test = ratings.split("leave_one_out")
     if is_latest_small(ratings):
         train, test = train.split("leave_one_out")
         test = test[~scored_a_choice(ratings, test)[1]]
     torch.manual_seed(0)
-    rows = {}
-    for model, kwargs in ((MostRated(), {}), (DotProductBias(50, (0., limits(train)[1] + 0.5)), {"bs": 1024}), (ALS(), {}), (EASE(), {}), (ImplicitALS(), {})):
-        seconds = fitted(model, train, **kwargs)
+    rows: Rows = {}
+    dot = DotProductBias(50, y_range(train))
+    for model, kwargs in ((MostRated(), {}), (dot, {"bs": 1024}), (ALS(), {}), (EASE(), {}), (ImplicitALS(), {})):
+        took = cpu_seconds(lambda: model.fit(train, **kwargs))
         sampled, full = evaluate(model, test, negatives=99), evaluate(model, test)
         rows[type(model).__name__] = [{
             "hit rate@10, all items": full["hit_rate@10"], "ndcg@10, all items": full["ndcg@10"],
             "coverage@10": full["coverage@10"], "hit rate@10 of 99": sampled["hit_rate@10"],
-            "ndcg@10 of 99": sampled["ndcg@10"], "seconds": seconds}]
+            "ndcg@10 of 99": sampled["ndcg@10"], "seconds": took}]
     return rows
 
 
-def speed(ratings, folds, args):
+def speed(ratings: Ratings, folds: Folds, args: argparse.Namespace) -> Rows:
+    "Seconds an epoch beside fastai's"
     from fastai.collab import CollabDataLoaders, collab_learner
     train, _ = folds[0]
-    y_range = (0., limits(train)[1] + 0.5)
-    rows = {}
+    took = {}
     for bs in (64, 8192):
-        model = DotProductBias(50, y_range)
+        model = DotProductBias(50, y_range(train))
         model.fit(train, bs=bs, epochs=3)
-        rows[f"DotProductBias, batch {bs}"] = [{"seconds an epoch": float(np.median([h.seconds for h in model.history]))}]
-    frame = pd.DataFrame({"user": train.user.numpy(), "item": train.item.numpy(), "rating": train.rating.numpy()})
+        took[f"DotProductBias, batch {bs}"] = float(np.median([h.seconds for h in model.history]))
     for bs in (8192, 64):  # the short one first, which warms up what the other uses
-        learn = collab_learner(CollabDataLoaders.from_df(frame, bs=bs, valid_pct=0.0001, seed=0), n_factors=50, y_range=y_range)
+        dls = CollabDataLoaders.from_df(frame_of(train), bs=bs, valid_pct=0.0001, seed=0)
+        learn = collab_learner(dls, n_factors=50, y_range=y_range(train))
         start = time.perf_counter()
         with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, 5e-3, wd=0.1)
-        rows[f"fastai, batch {bs}"] = [{"seconds an epoch": time.perf_counter() - start}]
-    slow = rows["fastai, batch 64"][0]["seconds an epoch"]
-    for name, r in rows.items(): r[0]["times faster than fastai at 64"] = slow/r[0]["seconds an epoch"]
-    return rows
+        took[f"fastai, batch {bs}"] = time.perf_counter() - start
+    slow = took["fastai, batch 64"]
+    return {name: [{"seconds an epoch": s, "times faster than fastai at 64": slow/s}] for name, s in took.items()}
 
 
-def synthetic(n, seed=0):
+def synthetic(n: int, seed: int = 0) -> pd.DataFrame:
     "`n` ratings of different pairs, users and items drawn by power laws"
     rng = np.random.default_rng(seed)
     n_users, n_items = max(n//100, 1000), 50_000
-    draw = lambda size, n: np.minimum((n*rng.random(size)**2.2).astype(np.int64), n - 1)
+    def draw(size: int, n: int) -> np.ndarray: return np.minimum((n*rng.random(size)**2.2).astype(np.int64), n - 1)
     keys = np.empty(0, np.int64)
-    while len(keys) < n: keys = np.unique(np.concatenate([keys, draw(int((n - len(keys))*1.3) + 1000, n_users)*n_items + draw(int((n - len(keys))*1.3) + 1000, n_items)]))
+    while (short := n - len(keys)) > 0:
+        more = int(short*1.3) + 1000
+        keys = np.unique(np.concatenate([keys, draw(more, n_users)*n_items + draw(more, n_items)]))
     keys = rng.permutation(keys)[:n]
-    return pd.DataFrame({"user": keys//n_items + 7, "item": keys % n_items + 1, "rating": rng.integers(1, 6, n).astype(np.float64)})
+    ratings = rng.integers(1, 6, n).astype(np.float64)
+    return pd.DataFrame({"user": keys//n_items + 7, "item": keys % n_items + 1, "rating": ratings})
 
 
 READ = """
-import sys, json, time, threading
-sys.path.insert(0, sys.argv[2])
+import sys, json, time
 import numpy as np, pandas as pd, torch
 from pathlib import Path
 from course_lib.collab import Ratings
 torch.set_num_threads(1)
 frame = pd.DataFrame({c: np.load(f'{sys.argv[1]}/{c}.npy') for c in ('user', 'item', 'rating')})
 Ratings.from_df(frame[:1000])
-status = lambda name: next(int(x.split()[1])/1024 for x in Path('/proc/self/status').read_text().splitlines() if x.startswith(name))
+def status(name):
+    lines = Path('/proc/self/status').read_text().splitlines()
+    return next(int(x.split()[1])/1024 for x in lines if x.startswith(name))
 before = status('VmRSS')
 Path('/proc/self/clear_refs').write_text('5')  # forget the peak so far
 start = time.perf_counter()
@@ -228,92 +267,119 @@ print(json.dumps([seconds, status('VmHWM') - before]))
 """  # memory is read as Linux gives it
 
 
-def large(ratings, folds, args):
-    rows = {}
+def read_in(frame: pd.DataFrame) -> tuple[float, float]:
+    "Seconds and MB to read a table in, in a fresh process, so that memory freed before does not hide what is needed"
+    with tempfile.TemporaryDirectory() as place:
+        for c in frame: np.save(f"{place}/{c}.npy", frame[c].to_numpy())
+        done = subprocess.run([sys.executable, "-c", READ, place], capture_output=True, text=True, cwd=ROOT)
+    if done.returncode: raise SystemExit(done.stderr)
+    return tuple(json.loads(done.stdout.splitlines()[-1]))
+
+
+def large(ratings: Ratings, folds: Folds, args: argparse.Namespace) -> Rows:
+    "Reading and looping over many ratings, finding the best of many items"
+    rows: Rows = {}
     for n in (10**5, 10**6, 10**7):
         frame = synthetic(n)
-        with tempfile.TemporaryDirectory() as folder:  # read in by a fresh process, so that memory freed before does not hide what is needed
-            for c in frame: np.save(f"{folder}/{c}.npy", frame[c].to_numpy())
-            done = subprocess.run([sys.executable, "-c", READ, folder, str(Path(__file__).resolve().parent.parent)], capture_output=True, text=True)
-        if done.returncode: raise SystemExit(done.stderr)
-        seconds, peak = json.loads(done.stdout.splitlines()[-1])
+        seconds, peak = read_in(frame)
         r = Ratings.from_df(frame)
         del frame
-        start, batches = time.perf_counter(), 0
-        for _ in r.loaders(64, device="cpu").train: batches += 1
-        rows[f"{n:,} ratings"] = [{"read in, s": seconds, "peak memory, MB": peak, "held, MB": (r.pairs.nbytes + r.rating.nbytes)/2**20, "loader pass at 64, s": time.perf_counter() - start}]
+        start = time.perf_counter()
+        for _ in r.loaders(64, device="cpu").train: pass
+        rows[f"{n:,} ratings"] = [{
+            "read in, s": seconds, "peak memory, MB": peak, "held, MB": (r.pairs.nbytes + r.rating.nbytes)/2**20,
+            "loader pass at 64, s": time.perf_counter() - start}]
         print(n, rows[f"{n:,} ratings"], flush=True)
     g = torch.Generator().manual_seed(0)
     items = torch.randn(10**6, 50, generator=g)
     for users in (1, 64):
         q = torch.randn(users, 50, generator=g)
-        rows[f"top 10 of a million items, {users} user{'s'*(users > 1)}"] = [{"ms": timeit(lambda: top_k(q, items, 10), 15 if users == 1 else 6).value*1000}]
+        ms = timeit(lambda: top_k(q, items, 10), 15 if users == 1 else 6).value*1000
+        rows[f"top 10 of a million items, {users} user{'s'*(users > 1)}"] = [{"ms": ms}]
     return rows
 
 
-def table(rows, first="fold 1"):
-    columns = list(dict.fromkeys(c for r in rows.values() for c in r[0]))
-    head = ["", *columns, *([f"{first} rmse", "folds"] if "rmse" in columns else [])]
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for name, runs in rows.items():
-        cells = []
-        for c in columns:
-            values = [r[c] for r in runs if c in r]
-            spread = f" ± {np.std(values, ddof=1):.4f}" if c == "rmse" and len(values) > 1 else ""
-            cells.append(f"{np.mean(values):.4g}{spread}" if values else "")
-        if "rmse" in columns: cells += [f"{runs[0]['rmse']:.4f}", str(len(runs))]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+PARTS = {"accuracy": accuracy, "fastai": fastai, "surprise": surprise, "ranking": ranking, "speed": speed,
+         "large": large}
 
 
-TITLES = {"accuracy": "Accuracy, mean over folds (± standard deviation over folds; CPU seconds of fit a fold)", "fastai": "fastai's collab_learner, 5 epochs, batch 64",
-          "surprise": "scikit-surprise, default settings", "ranking": "Ranking, one rating of each user left out", "speed": "Seconds an epoch", "large": "Many ratings, many items"}
+# ------------------------------------------------------------------ the page
+
+TITLES = {"accuracy": "Accuracy, mean over folds (± standard deviation over folds; CPU seconds of fit a fold)",
+          "fastai": "fastai's collab_learner, 5 epochs, batch 64", "surprise": "scikit-surprise, default settings",
+          "ranking": "Ranking, one rating of each user left out", "speed": "Seconds an epoch",
+          "large": "Many ratings, many items"}
+PUBLISHED = """Published for u1, by their authors: GLocal-K 0.889 (Han et al. 2021), myFM 0.888 (its documentation),
+GC-MC 0.905 (van den Berg et al. 2017). BayesianMF is told age, work, genres and years, and which films a user rated;
+its row without side information is told ids alone."""
 
 
-PUBLISHED = """Published for u1, by their authors: GLocal-K 0.889 (Han et al. 2021), myFM 0.888 (its documentation), GC-MC
-0.905 (van den Berg et al. 2017). BayesianMF is told age, work, genres and years, and which films a user rated; its row
-without side information is told ids alone."""
+def cells(runs: list[dict[str, float]], columns: list[str], first: str) -> dict[str, str]:
+    "Means over folds, the error with its deviation, and the error of the first fold"
+    found = {}
+    for c in columns:
+        values = [r[c] for r in runs if c in r]
+        spread = f" ± {np.std(values, ddof=1):.4f}" if c == "rmse" and len(values) > 1 else ""
+        found[c] = f"{np.mean(values):.4g}{spread}" if values else ""
+    return found | ({f"{first} rmse": f"{runs[0]['rmse']:.4f}", "folds": str(len(runs))} if "rmse" in columns else {})
 
 
-def write(store):
-    cpu = next((x.split(":")[1].strip() for x in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in x), platform.processor()) if sys.platform == "linux" else platform.processor()
-    text = ["# Collaborative filtering: accuracy, speed, memory", "", f"{cpu}, {os.cpu_count()} cores, one thread; Python {platform.python_version()}, torch {torch.__version__}.", ""]
-    for part in TITLES:
-        for s in (s for s in store.values() if s["part"] == part):
-            text += [f"## {TITLES[part]}", "", f"{s['data']}; `{s['command']}`, {s['date']}.", "", table(s["rows"], "u1" if "published" in s["data"] else "fold 1"), ""]
-            if part == "accuracy" and "ml-100k" in s["data"]: text += [PUBLISHED, ""]
-    (RESULTS/"collab.md").write_text("\n".join(text))
-    with open(RESULTS/"collab.csv", "w", newline="") as f:
+def section(part: str, entry: dict) -> list[str]:
+    "The paragraphs of one part on one data set"
+    rows, published = entry["rows"], "published" in entry["data"]
+    columns = list(dict.fromkeys(c for runs in rows.values() for c in runs[0]))
+    first = "u1" if published else "fold 1"
+    lines = [{"what": name} | cells(runs, columns, first) for name, runs in rows.items()]
+    said = f"{entry['data']}; {entry['machine']}"
+    return [f"## {TITLES[part]}", said, table(lines), *([PUBLISHED] if part == "accuracy" and published else [])]
+
+
+def write(store: dict) -> None:
+    "results/collab.md and collab.csv"
+    parts = ["# Collaborative filtering: accuracy, speed, memory",
+             "Seconds of `fit` are CPU seconds of one thread, on machines that did other work too."]
+    for part in TITLES: parts += [p for s in store.values() if s["part"] == part for p in section(part, s)]
+    (RESULTS/"collab.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    with open(RESULTS/"collab.csv", "w", newline="", encoding="utf-8") as f:
         out = csv.writer(f, lineterminator="\n")
         out.writerow(["part", "data", "what", "run", "measure", "value"])
-        for s in store.values():
-            for name, runs in s["rows"].items():
-                for k, r in enumerate(runs, 1): out.writerows([s["part"], s["data"], name, k, m, v] for m, v in r.items())
+        out.writerows([s["part"], s["data"], name, k, measure, v] for s in store.values()
+                      for name, runs in s["rows"].items() for k, r in enumerate(runs, 1) for measure, v in r.items())
 
 
-if __name__ == "__main__":
+def judged(part: str, name: str, ratings: Ratings) -> str:
+    "What a part is measured on"
+    if part == "large": return "synthetic ratings"
+    if part != "ranking": return name
+    return name.split(", ")[0] + ", each user's last rating" + " but one"*is_latest_small(ratings)
+
+
+def main() -> None:
+    "Measure the parts that are asked for; the others stay as they were"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="+", choices=list(TITLES))
+    parser.add_argument("parts", nargs="+", choices=list(PARTS))
     parser.add_argument("--data", help="a MovieLens folder")
     parser.add_argument("--folds", type=int, default=5, help="how many of the five folds")
-    parser.add_argument("--only", default="", help="accuracy: only the models whose name holds this text; the other rows stay")
+    parser.add_argument("--only", default="", help="accuracy: only models whose name holds this; other rows stay")
     parser.add_argument("--fastai-folds", type=int, default=1)
     parser.add_argument("--surprise", default=sys.executable, help="a Python with scikit-surprise")
     args = parser.parse_args()
-    RESULTS.mkdir(exist_ok=True)
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
     ratings, folds, name = data(args.data)
     file = RESULTS/"collab.json"
-    store = json.loads(file.read_text()) if file.exists() else {}
-    def keep(part, rows):
+    store = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    def keep(part: str, rows: Rows | None) -> None:
         if not rows: return
-        if args.only: rows = {**next((s["rows"] for s in store.values() if s["part"] == part and s["data"] == name), {}), **rows}
-        on = {"large": "synthetic ratings", "ranking": name.split(", ")[0] + (", each user's last rating but one" if is_latest_small(ratings) else ", each user's last rating")}.get(part, name)
-        more = "".join(f" --{n.replace('_', '-')} {getattr(args, n)}" for n in ("folds", "fastai_folds") if getattr(args, n) != parser.get_default(n))
-        store[f"{part}, {on}"] = {"part": part, "data": on, "date": datetime.date.today().isoformat(),
-                                  "command": f"python benchmarks/collab.py {part}{more}", "rows": rows}
-        file.write_text(json.dumps(store, indent=1))
+        on = judged(part, name, ratings)
+        if args.only: rows = store.get(f"{part}, {on}", {}).get("rows", {}) | rows
+        store[f"{part}, {on}"] = {"part": part, "data": on, "machine": machine(), "command": command(), "rows": rows}
+        file.write_text(json.dumps(store, indent=1) + "\n", encoding="utf-8")
         write(store)
     for part in args.parts:
-        args.keep = lambda rows: keep(part, rows)
-        keep(part, globals()[part](ratings, folds[:args.folds], args))
-    print((RESULTS/"collab.md").read_text())
+        args.keep = partial(keep, part)
+        keep(part, PARTS[part](ratings, folds[:args.folds], args))
+    print((RESULTS/"collab.md").read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__": main()

@@ -10,6 +10,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import shlex
 import statistics
 import sys
 import time
@@ -38,8 +39,7 @@ def place(device: str = "cpu") -> str:
 
 def command() -> str:
     "The command that runs this benchmark again"
-    script = Path(sys.argv[0]).stem
-    return " ".join(["python -m benchmarks." + script, *sys.argv[1:]])
+    return shlex.join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
 
 
 def machine(*packages: str, device: str = "cpu") -> str:

@@ -15,7 +15,7 @@ import sys
 import sysconfig
 import threading
 import types
-from collections import deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -132,21 +132,29 @@ def _tensor_state(tensor: Tensor) -> tuple[Callable[[], None], int]:
     return put, 0 if copy is None else copy.numel()*copy.element_size()
 
 # %% ../nbs/lib/00_state.ipynb #6f5f0753
+def _built_in(container: object) -> Any:
+    "The built-in class that a container is: its methods do what they say, whatever a class of the user's makes of them"
+    return next(kind for kind in (OrderedDict, dict, list, deque, set) if isinstance(container, kind))
+
 def _dict_state(mapping: dict) -> Callable[[], None]:
     "What puts the keys and values of a dictionary back"
-    old = dict(mapping)
+    kind = _built_in(mapping)
+    old = list(kind.items(mapping))
     def put() -> None:
-        same = len(mapping) == len(old) and all(k is o and mapping[k] is old[o] for k, o in zip(mapping, old))
-        if not same: mapping.clear(); mapping.update(old)
+        now = kind.items(mapping)
+        if len(now) == len(old) and all(k is key and v is value for (k, v), (key, value) in zip(now, old)): return
+        kind.clear(mapping)
+        for key, value in old: kind.__setitem__(mapping, key, value)
     return put
 
 def _members_state(members: 'list | deque | set') -> Callable[[], None]:
     "What puts the members of a list, deque or set back"
-    old = list(members)
+    kind = _built_in(members)
+    old = list(kind.__iter__(members))
+    add: Any = set.update if kind is set else kind.extend
     def put() -> None:
-        if isinstance(members, list): members[:] = old; return
-        members.clear()
-        members.update(old) if isinstance(members, set) else members.extend(old)
+        kind.clear(members)
+        add(members, old)
     return put
 
 # %% ../nbs/lib/00_state.ipynb #42ac9ecd
@@ -219,6 +227,7 @@ def _cells_state(function: types.FunctionType) -> tuple[Callable[[], None], list
 
 # %% ../nbs/lib/00_state.ipynb #79d91341
 _HEAVY = ('dataset', 'data_source', '_iterator')  # what a loader holds and does not change
+_CONTAINERS = (dict, list, deque, set, OrderedDict, defaultdict)  # those without attributes of their own
 
 def _is_loader(thing: object) -> bool:
     "Whether `thing` gives batches of a data set"
@@ -282,7 +291,9 @@ class Snapshot:
         "Write down `thing` itself and return what it holds"
         if isinstance(thing, (Tensor, np.ndarray)): return () if light else self._note_numbers(thing)
         if isinstance(thing, GENERATORS): self._generators.append(_generator_state(thing)); return ()
-        if isinstance(thing, (dict, list, deque, set)): return self._note_container(thing, light)
+        if isinstance(thing, (dict, list, deque, set)):
+            members = self._note_container(thing, light)
+            return members if type(thing) in _CONTAINERS else [*members, *self._note_attributes(thing, light)]
         if isinstance(thing, (tuple, frozenset)): return thing
         if isinstance(thing, types.MethodType): return (thing.__self__, thing.__func__)
         if isinstance(thing, partial): return (thing.func, thing.args, thing.keywords)
@@ -307,9 +318,10 @@ class Snapshot:
     def _note_container(self, thing: 'dict | list | deque | set', light: bool) -> Iterable:
         "Write down the members of a container"
         self._undo.append(_dict_state(thing) if isinstance(thing, dict) else _members_state(thing))
-        if light and len(thing) > 1000: return ()  # indices or file names
-        if not isinstance(thing, dict): return list(thing)
-        return [*thing.values(), *(k for k in thing if isinstance(k, Tensor))]
+        kind = _built_in(thing)
+        if light and kind.__len__(thing) > 1000: return ()  # indices or file names
+        if not issubclass(kind, dict): return list(kind.__iter__(thing))
+        return [*kind.values(thing), *(k for k in kind.keys(thing) if isinstance(k, Tensor))]
 
     def _note_function(self, function: types.FunctionType) -> Iterable:
         "Write down what a function closes over and, if it is the user's, the globals that it names"

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import torch
 
+from .extras import needs
+
 # %% ../nbs/lib/00_timing.ipynb #b1e4365d
 @dataclass(frozen=True)
 class Estimate:
@@ -36,7 +38,7 @@ def median_ci(
     level: float = 0.95, # confidence; the interval keeps it from 6 measurements on
 ) -> Estimate: # the median, between two of the measurements
     "Median and its interval from order statistics (Hahn and Meeker, Statistical Intervals, 1991)"
-    from scipy.stats import binom
+    with needs('collab'): from scipy.stats import binom
     xs, n = sorted(xs), len(xs)
     k = max(int(binom.ppf((1 - level)/2, n, 0.5)), 1) # rank of the lower end, counted from 1
     return Estimate(statistics.median(xs), xs[k-1], xs[n-k], n, unit)

@@ -64,7 +64,7 @@ def package(path: Path) -> str:
 
 def facts(nb) -> dict:
     """What the metadata says of a notebook: `heavy` (two minutes instead of one), `light` (its modules need torch
-    and numpy alone), `uses_all`"""
+    and numpy alone), `needs` (the extra that all of its package stands on), `uses_all`"""
     return nb.metadata.get("course_lib", {})
 
 

@@ -18,10 +18,11 @@ from .sittings import (TimeResiduals)
 from .top import (top_k)
 from .train import (Epoch, fit)
 
-__all__ = ['ALS', 'Baseline', 'BayesianMF', 'CollabNN', 'DotProduct', 'DotProductBias', 'EASE', 'Embedding', 'Epoch',
-           'Ids', 'ImplicitALS', 'KINDS', 'Loaders', 'MostRated', 'NewUser', 'PairNet', 'RatingBatches', 'Ratings',
-           'Recommender', 'TimeResiduals', 'coverage', 'emb_sz_rule', 'evaluate', 'fit', 'hit_rate', 'load', 'mae',
-           'ndcg', 'normal_equations', 'read_movielens', 'recall', 'register', 'rmse', 'save', 'sigmoid_range', 'top_k']
+__all__ = ['ALS', 'Baseline', 'BayesianMF', 'CollabNN', 'DotProduct', 'DotProductBias', 'EASE', 'Embedding',
+           'Epoch', 'Ids', 'ImplicitALS', 'KINDS', 'Loaders', 'MostRated', 'NewUser', 'PairNet', 'RatingBatches',
+           'Ratings', 'Recommender', 'TimeResiduals', 'coverage', 'emb_sz_rule', 'evaluate', 'fit', 'hit_rate',
+           'load', 'mae', 'ndcg', 'normal_equations', 'read_movielens', 'recall', 'register', 'rmse', 'save',
+           'sigmoid_range', 'top_k']
 
 _RENAMED = {"Batches": "RatingBatches"}
 

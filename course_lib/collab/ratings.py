@@ -20,6 +20,7 @@ from torch import Tensor
 from .ids import Ids, column, columns, encode, numbers, seconds
 from .movielens import read_movielens, read_ratings
 from ..core import default_device
+from ..extras import needs
 
 if TYPE_CHECKING: import pandas
 
@@ -217,7 +218,7 @@ class Ratings:
 
     def to_df(self) -> 'pandas.DataFrame': # columns user, item, rating, and time where there are times
         "A pandas data frame with the ids, one row a rating"
-        import pandas as pd
+        with needs('collab'): import pandas as pd
         ids = lambda side, codes: pd.Series(column(list(side))).take(codes.numpy()).reset_index(drop=True)
         user, item = ids(self.users, self.user), ids(self.items, self.item)
         out = pd.DataFrame({'user': user, 'item': item, 'rating': self.rating.numpy()})

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
+from ..extras import needs
+
 # %% ../../nbs/lib/00_data_digits.ipynb #da1a86d5
 _FIRST_TEST = 1437 # from this one on, the last 360 of scikit-learn's digits, they are for testing
 
 def _save_digits(folder: Path, parts: tuple[str, str], only: Container[int]) -> None:
     "scikit-learn's digits as MNIST's pictures: enlarged to 20x20 and put on 28x28"
-    from PIL import Image
-    from sklearn.datasets import load_digits
+    with needs('vision'): from PIL import Image
+    with needs('course'): from sklearn.datasets import load_digits
     data = load_digits()
     for i, (image, digit) in enumerate(zip(data.images, data.target)):
         if digit not in only: continue

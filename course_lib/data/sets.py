@@ -16,6 +16,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..extras import needs
 from ..places import cache_dir
 from .digits import _digits, _digits_37
 from .pets.dataset import _DRAWING, PET_BREEDS, draw_pet, draw_pets # noqa: F401
@@ -156,7 +157,7 @@ def _count(path: Path, files: dict[str, int], pattern: str) -> int:
 def _embedded(builtin: str, quiet: bool) -> tuple[Path, str, str]:
     "The folder of an embedded set, made if need be, its kind, and what it is in words"
     if builtin == 'photographs':
-        import sklearn.datasets
+        with needs('course'): import sklearn.datasets
         return Path(sklearn.datasets.__file__).parent/'images', 'real', "scikit-learn's two photographs"
     home = cache_dir()/'made'
     if builtin == 'pets':
@@ -170,7 +171,7 @@ def _embedded(builtin: str, quiet: bool) -> tuple[Path, str, str]:
 
 def photographs() -> dict: # {'china': picture, 'flower': picture}, both PIL, RGB, 640 wide and 427 high
     "scikit-learn's two sample photographs"
-    from PIL import Image
+    with needs('vision'): from PIL import Image
     folder = get('photographs')
     return {p.stem: Image.open(p).convert('RGB') for p in sorted(folder.glob('*.jpg'))}
 
@@ -225,7 +226,7 @@ def _download(s: DataSet) -> Path:
     if not s.url:
         raise ValueError(f"fastai has no archive of {s.name!r} to download; "
                          "put it into a folder and name that in COURSE_LIB_DATA")
-    from fastai.data.external import URLs, untar_data
+    with needs('vision'): from fastai.data.external import URLs, untar_data
     return Path(untar_data(getattr(URLs, s.url)))
 
 # %% ../../nbs/lib/00_data_sets.ipynb #7f3e4df9

@@ -1,9 +1,12 @@
 """The package `course_lib.datablocks`: each room is a module of its own, this file only re-exports them."""
 # Written by tools/build/faces.py from the rooms: do not edit.
-from .blocks import (NameLabeller, GroupSplitter, picture_hash, precision_at_k)
-from .clean import (top_losses, chance_at_k, apply_choices)
-from .report import (Finding, Report, check_data)
-from .stages import (describe, trace)
+from course_lib.extras import needs
+
+with needs('vision'):
+    from .blocks import (NameLabeller, GroupSplitter, picture_hash, precision_at_k)
+    from .clean import (top_losses, chance_at_k, apply_choices)
+    from .report import (Finding, Report, check_data)
+    from .stages import (describe, trace)
 
 __all__ = ['Finding', 'GroupSplitter', 'NameLabeller', 'Report', 'apply_choices', 'chance_at_k', 'check_data',
            'describe', 'picture_hash', 'precision_at_k', 'top_losses', 'trace']

@@ -6,5 +6,5 @@ from .generations import (BornAgain, born_again)
 from .soft import (kd_loss, ban_loss, permute_non_argmax, dkpp_loss)
 from .training import (Ensemble, Distill, teacher_confidence)
 
-__all__ = ['BornAgain', 'CWTMFunction', 'CWTMLoss', 'Distill', 'Ensemble', 'ban_loss', 'born_again', 'cwtm_gradient',
-           'cwtm_loss', 'dkpp_loss', 'kd_loss', 'permute_non_argmax', 'teacher_confidence']
+__all__ = ['BornAgain', 'CWTMFunction', 'CWTMLoss', 'Distill', 'Ensemble', 'ban_loss', 'born_again',
+           'cwtm_gradient', 'cwtm_loss', 'dkpp_loss', 'kd_loss', 'permute_non_argmax', 'teacher_confidence']

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from ..core import seed_everything
 from .soft import ban_loss
 from .training import Distill, Ensemble, _check_distinct
+from ..extras import needs
 from ..state import random_state_kept
 
 if TYPE_CHECKING: import fastai.learner
@@ -77,7 +78,7 @@ class _Runs:
 
     def train(self, kind: str, k: int, seed: int, teacher: nn.Module | None) -> Any:
         "Train model k of its kind from `seed`, or load it; return its Learner"
-        import fastai.callback.progress  # noqa: F401 (gives a Learner no_bar)
+        with needs('vision'): import fastai.callback.progress  # noqa: F401 (gives a Learner no_bar)
         seed_everything(seed)
         learn, name = self.make_learner(), f'{kind} {k}'
         _check_distinct(learn.model, self.models, 'an earlier model')

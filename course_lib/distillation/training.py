@@ -20,6 +20,7 @@ from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Sequenti
 
 from .cwtm import cwtm_loss
 from .weights import _teacher_weight
+from ..extras import needs
 from ..state import GENERATORS, modes_kept, random_state_kept
 from ..validate import check_choice, check_target, class_labels
 
@@ -91,7 +92,7 @@ def _itself(x: Any) -> Any: return x
 @functools.cache
 def _distill_class() -> type:
     "The class of the callback, made when fastai is there"
-    from fastai.callback.core import Callback
+    with needs('vision'): from fastai.callback.core import Callback
 
     class DistillCallback(Callback):
         "Adds the teacher's logits of the batch to the loss, while training only"

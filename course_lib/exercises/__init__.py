@@ -5,6 +5,6 @@ from .judge import (PATIENCE, exercise, mistake, checks, mistakes, limited, code
 from .memory import (memory_file, load, save, remember, course, progress)
 from .questions import (Quiz, quiz)
 
-__all__ = ['Answer', 'Mistake', 'NotWritten', 'PATIENCE', 'Quiz', 'Result', 'Wrong', 'check', 'checks', 'code_spans',
-           'course', 'describe', 'difference', 'exercise', 'expect', 'limited', 'load', 'memory_file', 'mistake',
-           'mistakes', 'progress', 'quiz', 'remember', 'same', 'save', 'wrong']
+__all__ = ['Answer', 'Mistake', 'NotWritten', 'PATIENCE', 'Quiz', 'Result', 'Wrong', 'check', 'checks',
+           'code_spans', 'course', 'describe', 'difference', 'exercise', 'expect', 'limited', 'load', 'memory_file',
+           'mistake', 'mistakes', 'progress', 'quiz', 'remember', 'same', 'save', 'wrong']

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core import asset, cache_dir
+from ..extras import needs
 
 if TYPE_CHECKING: import pandas
 
@@ -70,8 +71,9 @@ def _counts(chapter: dict, memory: dict) -> dict:
 # %% ../../nbs/lib/00_exercises_memory.ipynb #mem-progress
 def _draw(table: 'pandas.DataFrame') -> None:
     "A bar for each chapter: what is passed, tried and to do"
-    import matplotlib.pyplot as plt
-    from matplotlib.ticker import MaxNLocator
+    with needs('course'):
+        import matplotlib.pyplot as plt
+        from matplotlib.ticker import MaxNLocator
     with plt.style.context(asset('course.mplstyle')):
         _, ax = plt.subplots(figsize=(6.8, 0.6 + 0.32*len(table)))
         rest = table.exercises - table.passed - table.tried
@@ -88,7 +90,7 @@ def _draw(table: 'pandas.DataFrame') -> None:
 
 def progress() -> 'pandas.DataFrame': # a row for each chapter: exercises, passed, tried, minutes_left, questions, known
     "Draw and return how many exercises of each chapter you have passed or tried; an empty function is no try"
-    import pandas as pd
+    with needs('collab'): import pandas as pd
     memory = load()
     table = pd.DataFrame({name: _counts(chapter, memory) for name, chapter in course().items()}).T
     table.index.name = 'chapter'

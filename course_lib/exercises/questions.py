@@ -15,6 +15,7 @@ from typing import Any
 
 from .judge import code_spans
 from .memory import course, load, save
+from ..extras import needs
 
 # %% ../../nbs/lib/00_exercises_questions.ipynb #qu-game
 class Quiz:
@@ -80,7 +81,7 @@ _STYLE = ('<style>.course-choice {white-space: normal !important; text-align: le
 class _QuizView:
     "A quiz as widgets, with the text of all questions for pages that show none"
     def __init__(self, game: Quiz):
-        from ipywidgets import HTML, Button, Layout, VBox
+        with needs('course'): from ipywidgets import HTML, Button, Layout, VBox
         self.game, self.wide = game, Layout(width='auto', height='auto', min_height='2.2em')
         self.head, self.choices, self.reasons = HTML(), VBox(), VBox()
         self.go_on = Button(description='Next question', layout=Layout(display='none'))

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..core import Estimate, mean_ci
+from ..extras import needs
 from .fastai_rules import slide, valley
 from .rules import log_smooth, minimum, moving_average, robust, steep
 from .trials import pick_trial, trial_rates
@@ -187,7 +188,7 @@ class LRCurve:
 # %% ../../nbs/lib/05_lr_finder_curve.ipynb #59e038c8
 def _frame(curve: LRCurve) -> Any:
     "The table of a curve"
-    import pandas as pd
+    with needs('collab'): import pandas as pd
     columns = [{'repeat': k, 'step': range(len(run)), 'lr': curve.lrs[:len(run)].numpy(), 'loss': run.numpy(),
                 'averaged': moving_average(run).numpy()} for k, run in enumerate(curve.runs)]
     frame = pd.concat([pd.DataFrame(c) for c in columns], ignore_index=True)
@@ -196,8 +197,9 @@ def _frame(curve: LRCurve) -> Any:
 
 def _png(curve: LRCurve) -> bytes:
     "The picture of a curve as a file, drawn beside whatever figure is open"
-    import matplotlib.pyplot as plt
-    from matplotlib.figure import Figure
+    with needs('course'):
+        import matplotlib.pyplot as plt
+        from matplotlib.figure import Figure
     with plt.rc_context(): fig = Figure(figsize=(6.4, 3.6), layout='constrained')
     curve.plot(fig.add_subplot())
     buffer = io.BytesIO()
@@ -215,7 +217,7 @@ def _band(curve: LRCurve) -> tuple[Any, Any]:
 
 def _plot_curve(curve: LRCurve, ax: Any, methods: Sequence[str]) -> Any:
     "Draw a curve; see `LRCurve.plot`"
-    import matplotlib.pyplot as plt
+    with needs('course'): import matplotlib.pyplot as plt
     if ax is None: ax = plt.subplots(figsize=(6.4, 3.6), layout='constrained')[1]
     lrs, smooth, average = curve.lrs.numpy(), curve.smoothed, curve.averaged()
     for k, run in enumerate(curve.runs):

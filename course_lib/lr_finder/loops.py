@@ -18,6 +18,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from ..extras import needs
 
 # %% ../../nbs/lib/05_lr_finder_loops.ipynb #f552f87e
 def _mapped(function: Callable, batch: Any) -> Any:
@@ -86,6 +89,21 @@ def _ratios(rates: _Rates) -> tuple[float, ...]:
     raise ValueError("the last parameter group needs a rate above 0, which the others are multiples of, "
                      f"got {list(rates)}")
 
+@contextmanager
+def _must_move(opt: torch.optim.Optimizer) -> Iterator[None]:
+    "Raise `ValueError` if the block moves nothing at the rates of `opt`, as itself, in a wrapper or by hand"
+    others: list[object] = []
+    mine: list[object] = []
+    def note(stepped: torch.optim.Optimizer, *args: Any) -> None:
+        (mine if any(a is b for a in stepped.param_groups for b in opt.param_groups) else others).append(stepped)
+    def versions() -> list[int]: return [p._version for group in opt.param_groups for p in group['params']]
+    before, hook = versions(), register_optimizer_step_post_hook(note)
+    try: yield
+    finally: hook.remove()
+    if mine or (versions() != before and not others): return
+    raise ValueError("step= never moved opt, so the rates changed nothing: call opt.step() in it"
+                     + (", of the optimizer that is passed as opt= and not of another" if others else ""))
+
 def _set_rate(opt: torch.optim.Optimizer, rate: float, ratios: _Rates) -> None:
     "Give every group its multiple of `rate`"
     for group, ratio in zip(opt.param_groups, ratios):
@@ -130,10 +148,11 @@ class _Loop:
         "Train with one rate after the other; return the losses"
         if not self.model.training: self.model.train()
         losses: list[float] = []
-        for rate in rates:
-            _set_rate(self.opt, rate, self.ratios)
-            losses.append(_mean_over_ranks(self._own_step(batches) if self.step else self._one_step(batches)))
-            if stop is not None and stop(losses[-1]): break
+        with _must_move(self.opt) if self.step else nullcontext():
+            for rate in rates:
+                _set_rate(self.opt, rate, self.ratios)
+                losses.append(_mean_over_ranks(self._own_step(batches) if self.step else self._one_step(batches)))
+                if stop is not None and stop(losses[-1]): break
         return losses
 
     def _own_step(self, batches: Iterator) -> float:
@@ -210,8 +229,9 @@ def _is_learner(thing: object) -> bool:
 
 def _rate_setter(loop: '_LearnerLoop', rates: _Rates, stop: Callable | None, moms: _Rates | None, losses: list) -> Any:
     "The callback that gives each batch its rate and records the loss"
-    from fastai.callback.core import Callback
-    from fastai.learner import CancelFitException, CancelValidException
+    with needs('vision'):
+        from fastai.callback.core import Callback
+        from fastai.learner import CancelFitException, CancelValidException
 
     class LRFinder(Callback):
         order, run_valid = 60, False

@@ -201,12 +201,6 @@ def test_clicks_are_counted():
     with pytest.raises(ValueError, match="no ratings"): Ratings.from_df({"user": [], "item": []}, rating=None)
 
 
-def test_help_says_what_arguments_are():
-    "The docments reach `help()`"
-    import inspect
-    assert "column of user ids" in inspect.getsource(Ratings.from_df)
-
-
 def test_helpers_by_hand():
     assert column(["1", 1]).dtype == object and numbers([True, 2, 3.5], "x").tolist() == [1, 2, 3.5]
     assert [c if c is None else list(c) for c in columns({"a": [1], "b": [2]}, ["b", None])] == [[2], None]

@@ -191,12 +191,18 @@ def closure_over(net):
     return loss
 
 
+def trained(net, opt, batch):
+    "A step that is told its network and optimizer"
+    opt.zero_grad(); loss = net(batch[0]).square().mean(); loss.backward(); opt.step()
+    return loss
+
+
 SEARCHES = {
     "plain": lambda net, dl, opt: dict(loss_func=nn.MSELoss(), opt=opt),
     "default optimizer": lambda net, dl, opt: dict(loss_func=nn.functional.mse_loss),
     "loss over the model": lambda net, dl, opt: dict(loss_func=closure_over(net), opt=opt),
     "own step": lambda net, dl, opt: dict(opt=opt, step=steps(net, opt, lambda n: None)["function"]),
-    "partial": lambda net, dl, opt: dict(opt=opt, step=functools.partial(lambda n, b: n(b[0]).square().mean(), net)),
+    "partial": lambda net, dl, opt: dict(opt=opt, step=functools.partial(trained, net, opt)),
     "keep": lambda net, dl, opt: dict(loss_func=nn.MSELoss(), keep=[nn.Sequential(net), dl]),
 }
 
@@ -315,6 +321,41 @@ def test_nested_batches_reach_a_step_as_they_were():
     assert _moved(packed, torch.device("cpu")).batch_sizes.equal(packed.batch_sizes)
 
 
+# ------------------------------------------------------------------ a step that does not train
+
+class Wrapped:
+    "An optimizer in another's clothes, as accelerate has it"
+    def __init__(self, opt): self.opt = opt
+    def __getattr__(self, name): return getattr(self.opt, name)
+
+
+@pytest.mark.parametrize("fault", ["no step", "another optimizer", "another model"])
+def test_a_step_that_never_moves_the_optimizer_is_refused(fault):
+    net, dl, opt = problem(); before = plain(net)
+    other = torch.optim.SGD((nn.Linear(2, 2) if fault == "another model" else net).parameters(), 0.1)
+    def step(batch):
+        opt.zero_grad(); loss = net(batch[0]).square().mean(); loss.backward()
+        if fault.startswith("another"): other.step()
+        return loss
+    with pytest.raises(ValueError, match=r"step= never moved opt.*opt\.step\(\)"): find_lr(net, dl, opt=opt, step=step, num_it=5)
+    assert plain(net) == before
+
+
+@pytest.mark.parametrize("way", ["every third", "wrapped", "by hand"])
+def test_a_step_that_moves_it_now_and_then_or_by_other_means_is_taken(way):
+    net, dl, opt = problem(); calls = []
+    def step(batch):
+        calls.append(1); loss = net(batch[0]).square().mean(); loss.backward()
+        if way == "by hand":
+            with torch.no_grad():
+                for p in net.parameters(): p.sub_(opt.param_groups[0]["lr"]*p.grad)
+        elif way == "wrapped" or len(calls) % 3 == 0: opt.step()
+        opt.zero_grad()
+        return loss
+    found = find_lr(net, dl, opt=Wrapped(opt) if way == "wrapped" else opt, step=step, num_it=6, end_lr=1e-3)
+    assert len(found.lrs) == 6
+
+
 # ------------------------------------------------------------------ real clients
 
 def test_the_training_step_of_the_trainer_of_transformers(tmp_path):
@@ -331,6 +372,7 @@ def test_the_training_step_of_the_trainer_of_transformers(tmp_path):
     args = transformers.TrainingArguments(str(tmp_path), per_device_train_batch_size=8, report_to=[], use_cpu=True)
     trainer = transformers.Trainer(model, args, train_dataset=data)
     opt = trainer.create_optimizer()
+    trainer.current_gradient_accumulation_steps = 1  # which `train` sets, from transformers 5 on
     def step(batch):
         opt.zero_grad(); loss = trainer.training_step(model, batch); opt.step()
         return loss

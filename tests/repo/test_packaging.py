@@ -1,4 +1,5 @@
 """The wheel and the sdist build, install into an empty environment and import; the README is the index page."""
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tools.build.readme import readme
 from tools.notebooks import ROOT
@@ -49,6 +51,57 @@ def test_installs_and_imports_in_an_empty_environment(built, kind, tmp_path):
     code = "import course_lib, importlib.metadata as m; assert m.version('course_lib') == course_lib.__version__; print(course_lib.__file__)"
     done = subprocess.run([python, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and str(tmp_path) in done.stdout, done.stderr
+
+
+def brought(requirements):
+    "{name: installed distribution} that pip would bring for `requirements`, with all that these require"
+    found, done, todo = {}, set(), [(Requirement(r), ("",)) for r in requirements]
+    while todo:
+        r, extras = todo.pop()
+        if r.marker and not any(r.marker.evaluate({"extra": e}) for e in extras): continue
+        if (r.name, *sorted(r.extras)) in done: continue
+        done.add((r.name, *sorted(r.extras)))
+        dist = found[r.name.lower().replace("_", "-")] = importlib.metadata.distribution(r.name)
+        todo += [(Requirement(x), ("", *r.extras)) for x in dist.requires or []]
+    return found
+
+
+USED = """
+import numpy as np, torch
+from course_lib import losses, distillation, lr_finder, collab
+x = torch.randn(8, 3, requires_grad=True)
+y = torch.randint(3, (8,))
+losses.cross_entropy(x, y).backward()
+distillation.cwtm_loss(x, y, torch.randn(8, 3)).backward()
+batches = [(torch.randn(4, 3), torch.randint(3, (4,))) for _ in range(5)]
+found = lr_finder.find_lr(torch.nn.Linear(3, 3), batches, losses.cross_entropy, num_it=20)
+assert len(found.losses) and found.suggest
+rng = np.random.default_rng(0)
+user, item = np.nonzero(rng.random((30, 20)) < 0.4)
+train, test = collab.Ratings.from_df({"user": user, "item": item, "rating": rng.integers(1, 6, len(user))}).split()
+model = collab.ALS(2).fit(train)
+assert collab.evaluate(model, test)["rmse"] > 0 and len(model.recommend(0, k=3)) == 3
+try: train.to_df()
+except ModuleNotFoundError as e: assert "pandas is missing: pip install 'course_lib[collab]'" in str(e), e
+else: raise AssertionError("there is a pandas here")
+try: import course_lib.presizing
+except ModuleNotFoundError as e: assert "course_lib[vision]" in str(e), e
+else: raise AssertionError("there is a fastai here")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights that Windows does not give")
+def test_losses_finder_distillation_and_recommenders_need_the_base_alone(built, metadata, tmp_path):
+    base = brought(r for r in metadata.get_all("Requires-Dist") if "extra ==" not in r)
+    assert not {"fastai", "torchvision", "timm", "pandas", "scipy", "scikit-learn", "matplotlib", "pillow"} & set(base)
+    venv.EnvBuilder(with_pip=False).create(tmp_path)
+    site = next(tmp_path.glob("lib/python*/site-packages"))
+    for dist in base.values():
+        for top in {f.parts[0] for f in dist.files if f.parts[0] != ".."} - {"__pycache__"}:
+            if not (site/top).exists(): (site/top).symlink_to(dist.locate_file(top))
+    zipfile.ZipFile(next(built.glob("*.whl"))).extractall(site)
+    done = subprocess.run([tmp_path/"bin"/"python", "-I", "-c", USED], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ import os
 import random
 import signal
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 
 import numpy as np
 import pytest
@@ -71,6 +71,57 @@ def test_reseeding_inside_is_undone():
 def test_what_is_no_generator_is_named():
     for thing in (3, None, "seed", torch.rand, np.random): pytest.raises(TypeError, random_state_kept(thing).__enter__)
     assert all(isinstance(make(), GENERATORS) for make, _ in OWN.values())
+
+
+class Tally(dict):
+    "A dict with a total of its own, which counts what is written"
+    total = 0
+    def __setitem__(self, key, value): self.total += 1; super().__setitem__(key, value)
+    def clear(self): raise AssertionError("a total cannot be cleared")
+    def items(self): return []
+
+
+class Ordered(OrderedDict):
+    def __setitem__(self, key, value): self.last = key; super().__setitem__(key, value)
+
+
+class Log(list):
+    "A list that knows how often it grew, in an attribute or a slot"
+    __slots__ = "grown", "__dict__"
+    def append(self, value): self.grown, self.last = getattr(self, "grown", 0) + 1, value; super().append(value)
+    def __iter__(self): return iter(())
+
+
+class Window(deque):
+    def append(self, value): self.sum = getattr(self, "sum", 0) + value; super().append(value)
+
+
+class Seen(set):
+    def add(self, value): self.newest = value; super().add(value)
+    def update(self, values): raise AssertionError("one at a time")
+
+
+def contents(thing):
+    "What a container holds and what stands on it"
+    kind = next(k for k in (OrderedDict, dict, list, deque, set) if isinstance(thing, k))
+    inside = list(kind.items(thing)) if issubclass(kind, dict) else list(kind.__iter__(thing))
+    return inside, dict(vars(thing)), getattr(thing, "grown", None)
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("kind, change", [
+    (Tally, lambda c: c.__setitem__("b", 2)), (Ordered, lambda c: (c.__setitem__("b", 2), c.move_to_end("a"))),
+    (Log, lambda c: c.append(1)), (Window, lambda c: c.append(1)), (Seen, lambda c: c.add(1))])
+def test_containers_of_the_users_own_classes_come_back_with_what_stands_on_them(kind, change, end):
+    thing = kind({"a": 1}) if issubclass(kind, dict) else kind([0])
+    if kind is Ordered: thing["c"] = 3
+    held = [torch.zeros(2)]
+    thing.held = held
+    before = contents(thing)
+    def block(): change(thing); change(thing); held.append(1); held[0].add_(1)
+    through(put_back(thing), ENDS[end], block)
+    assert contents(thing) == before and held[0].tolist() == [0, 0] and len(held) == 1
+    block(); assert contents(thing) != before
 
 
 class FakeCuda:

@@ -7,10 +7,9 @@ import ast
 import json
 from pathlib import Path
 
+from tools.notebooks import ROOT, facts, module, notebooks
 
-from tools.notebooks import ROOT, module, notebooks
-
-WIDTH = 120
+WIDTH = 116  # four less than a line may have: imports may stand under `needs`
 
 
 def rooms(root: Path) -> dict[str, list[str]]:
@@ -65,9 +64,21 @@ def first_line(name: str) -> str:
     return f'"""The package `course_lib.{name}`: each room is a module of its own, this file only re-exports them."""'
 
 
+def extras(root: Path) -> dict[str, str]:
+    "{package: the extra that all of it needs}, by the metadata of its notebooks"
+    return {(module(nb) or "").split(".")[0]: facts(nb)["needs"] for _, nb in notebooks(root) if "needs" in facts(nb)}
+
+
+def guarded(imports: list[str], extra: str | None) -> list[str]:
+    "The imports, under `needs` where a package stands on an extra"
+    if extra is None: return imports
+    inside = "\n".join(imports).splitlines()
+    return ["from course_lib.extras import needs", "", f"with needs({extra!r}):", *("    " + line for line in inside)]
+
+
 def faces(root: Path) -> dict[Path, str]:
     "{path: text} of the `__init__.py` of every package"
-    made = {}
+    made, needed = {}, extras(root)
     for name, modules in rooms(root).items():
         folder = root/"course_lib"/Path(*name.split("."))
         names = {m: public(folder/f"{m}.py") for m in sorted(modules)}
@@ -75,6 +86,7 @@ def faces(root: Path) -> dict[Path, str]:
         if twice:
             raise ValueError(f"course_lib.{name} would export {', '.join(twice)} from two rooms: rename one of them")
         imports = [wrapped(f"from .{m} import (", ns, ")") for m, ns in names.items() if ns]
+        imports = guarded(imports, needed.get(name.split(".")[0]))
         everything = wrapped("__all__ = [", [repr(n) for n in sorted(n for ns in names.values() for n in ns)], "]")
         renamed = {old: new for m in names for old, new in constant(folder/f"{m}.py", "RENAMED", {}).items()}
         note = "# Written by tools/build/faces.py from the rooms: do not edit."

@@ -19,6 +19,7 @@ from .animal import _pet
 from .breeds import _BREEDS, PET_BREEDS
 from .paint import _lit, _paint, _trimap
 from ..store import _facts, _made_once
+from ...extras import needs
 
 if TYPE_CHECKING: from PIL import Image
 
@@ -29,7 +30,7 @@ def draw_pet(
     size: tuple[int, int] = (200, 640), # shortest and longest side allowed, in pixels, 64 to 1024, at least 32 apart
 ) -> tuple: # the picture (PIL, RGB, never square) and its trimap (PIL, 1 pet, 2 background, 3 border)
     "Draw one pet. Raises `ValueError` for a breed or a size that cannot be drawn."
-    from PIL import Image
+    with needs('vision'): from PIL import Image
     if breed not in PET_BREEDS: raise ValueError(f"breed must be one of {', '.join(PET_BREEDS)}, got {breed!r}")
     if not (64 <= size[0] <= size[1] - 32 and size[1] <= 1024):
         raise ValueError("size must be (shortest, longest) with 64 <= shortest <= longest - 32 and longest <= 1024, "
@@ -60,7 +61,7 @@ def _plant(n_per_breed: int, label_errors: float, near_duplicates: float, rng: n
 
 def _nearly(im: 'Image.Image', trimap: 'Image.Image', rng: np.random.Generator) -> tuple:
     "The same picture and trimap, cropped by up to 4% on each side and brightened or darkened"
-    from PIL import Image, ImageEnhance
+    with needs('vision'): from PIL import Image, ImageEnhance
     w, h = im.size
     left, top, right, bottom = rng.uniform(.005, .04, 4)*(w, h, w, h)
     box = round(float(left)), round(float(top)), round(float(w - right)), round(float(h - bottom))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .shapes import _Colour, _dark, _mix, _Part, _Sketch
+from ...extras import needs
 
 if TYPE_CHECKING: from PIL import Image, ImageDraw
 
@@ -64,7 +65,7 @@ def _lights(draw: 'ImageDraw.ImageDraw', w: int, h: int, ground: int, hue: _Hue,
 
 def _background(w: int, h: int, rng: np.random.Generator) -> 'Image.Image':
     "One of the four places, out of focus"
-    from PIL import Image, ImageDraw, ImageFilter
+    with needs('vision'): from PIL import Image, ImageDraw, ImageFilter
     im = Image.new('RGB', (w//4, h//4))
     def hue(lo: int = 60, hi: int = 235) -> tuple[int, ...]:
         colour = rng.integers(lo, hi, 3).tolist()
@@ -94,7 +95,7 @@ def _frame(sketch: _Sketch, start: int, pose: str, size: tuple[int, int],
 def _clipped(curves: list[np.ndarray], host: np.ndarray, soft: float, flat: Callable[[np.ndarray], list],
              size: tuple[int, int]) -> tuple[tuple[int, int], 'Image.Image']:
     "Corner and mask of markings, cut to the part `host` they lie on; `flat` gives the pixels of a curve"
-    from PIL import Image, ImageChops, ImageDraw, ImageFilter
+    with needs('vision'): from PIL import Image, ImageChops, ImageDraw, ImageFilter
     p = np.array(flat(host))
     x0, y0 = np.maximum(p.min(0), 0).astype(int)
     x1, y1 = np.minimum(p.max(0) + 1, size).astype(int)
@@ -111,7 +112,7 @@ def _clipped(curves: list[np.ndarray], host: np.ndarray, soft: float, flat: Call
 
 def _shadow(im: 'Image.Image', lo: np.ndarray, hi: np.ndarray) -> None:
     "A soft shadow under the box from `lo` to `hi`"
-    from PIL import Image, ImageDraw, ImageFilter
+    with needs('vision'): from PIL import Image, ImageDraw, ImageFilter
     q = 4*_ZOOM
     small, reach = Image.new('L', (im.width//q + 1, im.height//q + 1)), (hi[0] - lo[0])/q
     ImageDraw.Draw(small).ellipse([lo[0]/q, hi[1]/q - .1*reach, hi[0]/q, hi[1]/q + .07*reach], 120)
@@ -122,7 +123,7 @@ _Painted = tuple[np.ndarray, 'Image.Image', np.ndarray, float]
 
 def _paint(sketch: _Sketch, start: int, pose: str, size: tuple[int, int], rng: np.random.Generator) -> _Painted:
     "The picture [h, w, 3] before it is lit, the mask, the heights [h, w], and pixels per unit"
-    from PIL import Image, ImageDraw, ImageFilter
+    with needs('vision'): from PIL import Image, ImageDraw, ImageFilter
     w, h, k, origin = _frame(sketch, start, pose, size, rng)
     big = (w*_ZOOM, h*_ZOOM)
     im, mask = _background(w, h, rng).resize(big, Image.Resampling.NEAREST), Image.new('L', big)
@@ -186,7 +187,7 @@ def _lit(im: np.ndarray, mask: 'Image.Image', heights: np.ndarray, k: float, coa
 # %% ../../../nbs/lib/00_data_pets_paint.ipynb #e945b24c
 def _trimap(mask: 'Image.Image') -> 'Image.Image':
     "1 pet, 2 background, 3 the band between them"
-    from PIL import Image, ImageFilter
+    with needs('vision'): from PIL import Image, ImageFilter
     r = max(round(.008*max(mask.size)), 2)
     near = np.asarray(mask.point(lambda p: 255*(p > 127)).filter(ImageFilter.BoxBlur(r)))
     return Image.fromarray(np.where(near > 250, 1, np.where(near < 5, 2, 3)).astype(np.uint8))

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
 
 from course_lib.core import mean_ci
 from course_lib.exercises import Answer, Wrong, exercise, expect, mistake, same, wrong
+from course_lib.extras import needs
+
+with needs('collab'): from scipy import stats
 
 
 def _states() -> dict:
