@@ -8,6 +8,6 @@ from .mixing import (Mixed, mixed, draw_share, mixup, cutmix, Mix)
 from .sums import (accumulate, multi_target)
 from .views import (View, views, tta)
 
-__all__ = ['Accumulate', 'Average', 'Checkpointed', 'EMA', 'Mix', 'Mixed', 'View', 'accumulate', 'accumulate_callback',
-           'checkpointed', 'cutmix', 'draw_share', 'ema_callback', 'label_count', 'mix_callback', 'mixed', 'mixup',
-           'multi_target', 'refresh_batch_norm', 'soup', 'tta', 'views']
+__all__ = ['Accumulate', 'Average', 'Checkpointed', 'EMA', 'Mix', 'Mixed', 'View', 'accumulate',
+           'accumulate_callback', 'checkpointed', 'cutmix', 'draw_share', 'ema_callback', 'label_count',
+           'mix_callback', 'mixed', 'mixup', 'multi_target', 'refresh_batch_norm', 'soup', 'tta', 'views']
