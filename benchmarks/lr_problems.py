@@ -1,22 +1,25 @@
 """Does a suggested rate hold on problems that nobody tuned on? Thirty small problems, half of them kept for the end.
 
-`python -m benchmarks.lr_problems --half development` measures the grid and every rule on that half, and writes
-results/lr_problems_development_grid.csv and _rules.csv; `--half final` is for the other half, to be run once, when all
-constants are fixed. `--only NAME` runs one problem, `--list` shows them. Needs a quiet machine and COURSE_LIB_DATA.
+`python -m benchmarks.lr_problems --half development` records, for every problem of that half, the curves of searches
+and the validation losses of one-cycle runs at each rate of a grid: whole runs, these on the way, short runs on all
+data, and short runs with the planned passes over a part of the data. It writes them into
+results/lr_problems_development_curves.csv and _runs.csv and goes on where it was stopped; `benchmarks.lr_regret` judges
+rules by these files without training. `--half final` is for the other half, to be read once, when all constants are
+fixed. `--only NAME` records one problem, `--list` shows them. Needs COURSE_LIB_DATA.
 
 The problems are spread over what readers meet: short and long training, much and little data, wrong labels, SGD with
 momentum, Adam and AdamW with and without weight decay, batches of 16 to 1024, fully connected, convolutional,
 recurrent and attention networks, embeddings, a frozen and a free body; classes, numbers, ratings and language. All
-seeds and rates of a problem train side by side as one stack of networks, by the harness of `benchmarks.lr_finder`.
-Every problem was tried for a dozen steps at two rates to see that it runs, and its stacked search was held against
-`find_lr`; nothing else of the final half was looked at.
+rates of a problem train side by side as one stack of networks, by the harness of `benchmarks.lr_finder`. Sizes and
+steps were cut for cost before a run of the final half was read.
 """
 import argparse
 import io
 import os
 import random
 import tarfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -156,12 +159,17 @@ def mlp(*sizes: int) -> nn.Module:
     return nn.Sequential(nn.Flatten(), *layers[:-1])
 
 
-def conv(channels: int, out: int, width: int = 16, cells: int = 16) -> nn.Module:
+def conv(channels: int, out: int, width: int = 16) -> nn.Module:
     "Three convolutions with stride 2 and group norm, and a head"
     layers: list[nn.Module] = []
     for i, o in ((channels, width), (width, 2*width), (2*width, 4*width)):
         layers += [nn.Conv2d(i, o, 3, stride=2, padding=1), nn.GroupNorm(4, o), nn.ReLU()]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4*width, out))
+    return nn.Sequential(*layers, nn.Flatten(2), Average(), nn.Linear(4*width, out))
+
+
+class Average(nn.Module):
+    "The mean over the last dimension"
+    def forward(self, x: Tensor) -> Tensor: return x.mean(-1)
 
 
 class Squares(nn.Module):
@@ -312,7 +320,7 @@ def of(x_y: Callable, *args, **kwargs) -> Callable[[], Data]:
     return lambda: parted(*x_y(), *args, **kwargs)
 
 
-def pets(train: int) -> Callable[[], Data]: return of(lambda: small_pictures("cifar10", 300, 16, "train"), train, 800)
+def pets(train: int) -> Callable[[], Data]: return of(lambda: small_pictures("cifar10", 300, 16, "train"), train, 500)
 
 
 def handwriting(train: int) -> Callable[[], Data]:
@@ -322,51 +330,51 @@ def handwriting(train: int) -> Callable[[], Data]:
 def films(train: int) -> Callable[[], Data]: return of(ratings, train, 8000)
 
 
-def words(train: int) -> Callable[[], Data]: return of(lambda: numbers_in_words(12), train, 1000)
+def words(train: int) -> Callable[[], Data]: return of(lambda: numbers_in_words(8), train, 500)
 
 
 def text() -> tuple[Tensor, Tensor]:
-    "The licence of this project: six characters and the one after them, as windows"
+    "The licence of this project: ten characters and the one after each, as windows"
     letters = (Path(__file__).parents[1]/"LICENSE").read_text()
     place = {c: i for i, c in enumerate(sorted(set(letters)))}
-    windows = torch.tensor([place[c] for c in letters]).unfold(0, 17, 1)
+    windows = torch.tensor([place[c] for c in letters]).unfold(0, 11, 1)
     return windows[:, :-1], windows[:, 1:]
 
 
 LIST = [
     Problem("digits, short", of(digits, 1300, 450), lambda: mlp(64, 64, 10), "adam", 32, 160),
-    Problem("digits, few, long", of(digits, 200, 1000), lambda: mlp(64, 128, 10), "adam", 16, 800),
+    Problem("digits, few, long", of(digits, 200, 1000), lambda: mlp(64, 128, 10), "adam", 16, 500),
     Problem("digits, SGD", of(digits, 1300, 450), lambda: mlp(64, 64, 64, 10), "sgd", 64, 250),
     Problem("digits, wrong labels", of(digits, 800, 900, wrong=0.3), lambda: mlp(64, 128, 10), "adam", 64, 500),
     Problem("digits, wrong labels, SGD", of(digits, 400, 1000, wrong=0.2), lambda: mlp(64, 128, 10), "sgd", 32, 600,
             1e-3),
-    Problem("digits, convolutions", of(digits, 1200, 500), lambda: Squares(conv(1, 10)), "adamw", 64, 200, 0.05),
+    Problem("digits, convolutions", of(digits, 1200, 500), lambda: Squares(conv(1, 10)), "adamw", 64, 120, 0.05),
     Problem("digits, convolutions, few", of(digits, 150, 1000), lambda: Squares(conv(1, 10)), "sgd", 16, 400),
-    Problem("digits, recurrent", of(digits, 1300, 450), lambda: Recurrent(8, 32, 10), "adam", 64, 250),
-    Problem("digits, attention", of(digits, 1300, 450), lambda: Attention(8, 8, 10), "adamw", 64, 300, 0.01),
+    Problem("digits, recurrent", of(digits, 1300, 450), lambda: Recurrent(8, 32, 10), "adam", 64, 160),
+    Problem("digits, attention", of(digits, 1300, 450), lambda: Attention(8, 8, 10), "adamw", 64, 100, 0.01),
     Problem("handwriting, large batches", handwriting(4000), lambda: mlp(196, 64, 10), "adam", 1024, 80),
-    Problem("handwriting, few", handwriting(300), lambda: mlp(196, 128, 10), "adamw", 32, 500, 0.1),
-    Problem("colours, convolutions", pets(2000), lambda: conv(3, 10), "adamw", 64, 250, 0.05),
-    Problem("colours, few, long", pets(500), lambda: conv(3, 10), "adam", 32, 500),
-    Problem("colours, SGD, large batches", pets(2000), lambda: conv(3, 10), "sgd", 512, 100),
+    Problem("handwriting, few", handwriting(300), lambda: mlp(196, 128, 10), "adamw", 32, 300, 0.1),
+    Problem("colours, convolutions", pets(2000), lambda: conv(3, 10, 8), "adamw", 64, 250, 0.05),
+    Problem("colours, few, long", pets(500), lambda: conv(3, 10, 8), "adam", 32, 250),
+    Problem("colours, SGD, large batches", pets(1500), lambda: conv(3, 10, 8), "sgd", 192, 50),
     Problem("census", of(census, 12000, 3000), lambda: mlp(lr_inputs(census), 64, 2), "adam", 512, 200),
-    Problem("census, few, long", of(census, 500, 3000), lambda: mlp(lr_inputs(census), 64, 2), "adamw", 32, 600, 0.01),
+    Problem("census, few, long", of(census, 500, 3000), lambda: mlp(lr_inputs(census), 64, 2), "adamw", 32, 400, 0.01),
     Problem("census, SGD", of(census, 6000, 3000), lambda: mlp(lr_inputs(census), 64, 64, 2), "sgd", 128, 300, 1e-4),
     Problem("reviews", of(reviews, 750, 250), lambda: mlp(600, 32, 2), "adam", 64, 150),
     Problem("reviews, SGD, small batches", of(reviews, 750, 250), lambda: mlp(600, 2), "sgd", 16, 400, 1e-3),
-    Problem("ratings, product", films(30000), lambda: Factors(610, 600), "adam", 256, 400, kind="numbers"),
+    Problem("ratings, product", films(30000), lambda: Factors(610, 600), "adam", 256, 250, kind="numbers"),
     Problem("ratings, network", films(30000), lambda: Factors(610, 600, net=True), "adamw", 1024, 150, 0.1, "numbers"),
-    Problem("ratings, few, long", films(4000), lambda: Factors(610, 600), "adam", 64, 600, kind="numbers"),
-    Problem("numbers in words, recurrent", words(4000), lambda: Recurrent(40, 48, 40, True), "adam", 64, 250),
-    Problem("numbers in words, attention", words(1000), lambda: Attention(40, 12, 40, True), "adamw", 32, 400, 0.01),
-    Problem("characters, recurrent, SGD", of(text, 6000, 2000), lambda: Recurrent(100, 48, 100, True), "sgd", 64, 250),
+    Problem("ratings, few, long", films(4000), lambda: Factors(610, 600), "adam", 64, 400, kind="numbers"),
+    Problem("numbers in words, recurrent", words(4000), lambda: Recurrent(40, 32, 40, True), "adam", 64, 120),
+    Problem("numbers in words, attention", words(1000), lambda: Attention(40, 8, 40, True), "adamw", 32, 160, 0.01),
+    Problem("characters, recurrent, SGD", of(text, 6000, 500), lambda: Recurrent(100, 32, 100, True), "sgd", 64, 120),
     Problem("diabetes", of(lambda: regression("diabetes"), 300, 142), lambda: One(mlp(10, 64, 1)), "adam", 16, 300,
             kind="numbers"),
     Problem("Friedman's function, SGD", of(lambda: regression("friedman"), 2000, 1000), lambda: One(mlp(10, 64, 64, 1)),
             "sgd", 32, 300, kind="numbers"),
     Problem("tumours, SGD", of(tumours, 300, 260), lambda: mlp(30, 32, 2), "sgd", 16, 200, 1e-3),
     Problem("frozen body", lambda: upper_digits(300), lambda: transferred(True), "adam", 32, 120),
-    Problem("free body", lambda: upper_digits(300), lambda: transferred(False), "adamw", 32, 200, 0.01),
+    Problem("free body", lambda: upper_digits(300), lambda: transferred(False), "adamw", 32, 150, 0.01),
 ]
 
 
@@ -382,22 +390,107 @@ def halves() -> dict[str, list[str]]:
     return {"development": sorted(names[:len(names)//2]), "final": sorted(names[len(names)//2:])}
 
 
+# ------------------------------------------------------------------ records
+
+RATES = {"sgd": [10**(k/3) for k in range(-9, 4)], "adam": [10**(k/3) for k in range(-12, 1)]}
+RATES["adamw"] = RATES["adam"]
+SHARES = (1/8, 1/4)  # of the planned steps that a short run gets, and of the batches where it keeps to a part
+SEARCHES = 12  # their batches are other ones than those of the runs
+
+
+def steps_of(problem: Problem, share: float) -> int:
+    "Steps of a run with this share of the planned length, at least ten"
+    return max(round(problem.steps*share), 10)
+
+
+def part_order(problem: Problem, seed: int, share: float) -> Tensor:
+    "Indices [steps, bs]: the planned passes over the first batches of one pass, these in a new order each time"
+    per, steps = len(problem.y)//problem.bs, steps_of(problem, share)
+    kept = problem.order(seed, max(round(per*share), 1), stream=2)
+    g = torch.Generator().manual_seed(seed)
+    passes = [kept[torch.randperm(len(kept), generator=g)] for _ in range(steps//len(kept) + 1)]
+    return torch.cat(passes)[:steps]
+
+
+def trained(problem: Problem, seed: int, order: Tensor, looks: Sequence[int]) -> tuple[Tensor, Tensor]:
+    "One-cycle runs at all rates on the same batches [steps, bs]: losses, and validation losses after some steps"
+    lrs = RATES[problem.opt]
+    rates = torch.stack([lr_finder.one_cycle(lr, len(order)) for lr in lrs], 1)
+    p, state, losses, seen = problem.stack([seed]*len(lrs)), {}, [], []  # type: ignore[var-annotated]
+    for t, lr in enumerate(rates, 1):
+        x, y = problem.batch(order[t-1].expand(len(lrs), -1))
+        for w in p.values(): w.requires_grad_(True)
+        loss = problem.loss(problem.forward(p, x), y)
+        grads = torch.autograd.grad(loss.sum(), list(p.values()))
+        for w in p.values(): w.requires_grad_(False)
+        lr_finder.step(problem, p, state, grads, lr, t)
+        losses.append(loss.detach().double())
+        if t in looks: seen.append(lr_finder.validate(problem, p))
+    return torch.stack(losses), torch.stack(seen)
+
+
+def runs(problem: Problem, seed: int, have: set[tuple[str, float]]) -> list[dict]:
+    "Validation losses of whole and of short runs at each rate, none above the untrained loss; without those we `have`"
+    untrained, out = lr_finder.validate(problem, problem.stack([seed])), []
+    def note(kind: str, share: float, losses: Tensor) -> None:
+        if kind != "short, training loss":
+            losses = torch.where(losses.isfinite(), losses, untrained).minimum(untrained)
+        if (kind, share) not in have:
+            out.append({"problem": problem.name, "kind": kind, "share": share, "seed": seed} | {
+                f"rate{i}": f"{loss:.5g}" for i, loss in enumerate(losses.tolist())})
+    if ("whole", 1.) not in have:
+        at = [steps_of(problem, share) for share in (*SHARES, 1)]
+        for share, seen in zip((*SHARES, 1.), trained(problem, seed, problem.order(seed, problem.steps, 0), at)[1]):
+            note("whole" if share == 1 else "on the way", share, seen)
+    for share in SHARES:
+        steps = steps_of(problem, share)
+        if ("part", share) not in have:
+            note("part", share, trained(problem, seed, part_order(problem, seed, share), [steps])[1][0])
+        if ("short", share) not in have:
+            losses, seen = trained(problem, seed, problem.order(seed, steps, 2), [steps])
+            note("short", share, seen[0])
+            note("short, training loss", share, losses[-max(int(0.3*steps), 1):].mean(0))
+    return out
+
+
+def curves(problem: Problem, searches: int) -> list[dict]:
+    "The raw losses of searches as `find_lr` makes them, in one column"
+    return [{"problem": problem.name, "seed": seed, "losses": " ".join(f"{x:.5g}" for x in curve.runs[0].tolist())}
+            for seed, curve in enumerate(lr_finder.search(problem, list(range(searches)), streams=(1,)))]
+
+
+def recorded(half: str, what: str) -> pd.DataFrame:
+    "A table of results, empty if there is none"
+    file = RESULTS/f"lr_problems_{half}_{what}.csv"
+    return pd.read_csv(file) if file.exists() else pd.DataFrame(columns=["problem", "kind", "share", "seed"])
+
+
+def record(half: str, what: str, new: list[dict]) -> None:
+    "Add rows to a table of results"
+    table = pd.concat([recorded(half, what), pd.DataFrame(new)]) if len(recorded(half, what)) else pd.DataFrame(new)
+    table.to_csv(RESULTS/f"lr_problems_{half}_{what}.csv", index=False)
+
+
 def main() -> None:
-    "Measure the problems that are asked for"
+    "Record what is not recorded yet; delete a table to measure anew"
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--half", choices=["development", "final"], default="development")
     parser.add_argument("--only", help="the name of one problem")
-    parser.add_argument("--seeds", type=int, default=16)
+    parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--list", action="store_true")
     args = parser.parse_args()
     mine = [p for p in LIST if p.name in halves()[args.half] and args.only in (None, p.name)]
     if args.list: print(*(f"{p.name}: {p.opt}, batches of {p.bs}, {p.steps} steps" for p in mine), sep="\n"); return
-    rules = ["minimum", "robust", "trials", "valley", "slide", "steep"]
-    parts = [lr_finder.measure(p.name, p.load(), args.seeds, args.seeds, rules) for p in mine]
-    for i, what in enumerate(("grid", "rules")):
-        rows = pd.concat([part[i] for part in parts])
-        rows.to_csv(RESULTS/f"lr_problems_{args.half}_{what}.csv", index=False)
-    print(lr_finder.table(rows).to_string())
+    for problem in mine:
+        if problem.name not in set(recorded(args.half, "curves").problem):
+            record(args.half, "curves", curves(problem.load(), SEARCHES))
+    for seed in range(args.seeds):
+        for problem in mine:
+            old, started = recorded(args.half, "runs"), time.process_time()
+            old = old[(old.problem == problem.name) & (old.seed == seed)]
+            new = runs(problem.load(), seed, set(zip(old.kind, old.share)))
+            if new: record(args.half, "runs", new)
+            print(f"seed {seed}, {problem.name}: {time.process_time() - started:.0f} CPU-seconds", flush=True)
 
 
 if __name__ == "__main__": main()

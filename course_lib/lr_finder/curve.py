@@ -21,7 +21,7 @@ from ..core import Estimate, mean_ci
 from ..extras import needs
 from .fastai_rules import slide, valley
 from .rules import log_smooth, minimum, moving_average, robust, steep
-from .trials import pick_trial, trial_rates
+from .trials import _ABOVE_THE_PART, grid_rates, pick_trial, trial_plan, trial_rates
 
 # %% ../../nbs/lib/05_lr_finder_curve.ipynb #89600dcd
 @dataclass(frozen=True)
@@ -129,11 +129,15 @@ class LRCurve:
         self,
         method: str = 'robust', # one of `METHODS`
         total_steps: int | None = None, # for 'trials': steps of the run you plan, from 40; default `4*num_it`
+        epochs: float | None = None, # for 'trials': the same in passes over the data
+        runs: float = 1, # for 'trials' judged by `valid`: what they may cost, in planned runs, at least 1; 2.5 is surer
     ) -> 'float | NoSuggestion': # the rate, or why there is none
-        "A learning rate from the curve, of repeats the geometric mean. Raises `ValueError` for an unknown method."
+        "A learning rate from the curve, of repeats the geometric mean. Raises `ValueError` for what cannot be asked."
         if method not in METHODS: raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
-        if method == 'trials': return self._pick(4*self.num_it if total_steps is None else total_steps)
-        if total_steps is not None: raise ValueError(f"total_steps is for method='trials' only, got it with {method!r}")
+        if method == 'trials': return self._pick(total_steps, epochs, runs)
+        asked = {'total_steps': total_steps, 'epochs': epochs, 'runs': None if runs == 1 else runs}
+        for name, value in asked.items():
+            if value is not None: raise ValueError(f"{name} is for method='trials' only, got it with {method!r}")
         found = self._found(method)
         return found if isinstance(found, NoSuggestion) else found.value
 
@@ -145,11 +149,13 @@ class LRCurve:
         self,
         rates: Sequence[float], # peak rates to try, above 0
         steps: int, # optimizer steps of each trial, at least 10
-    ) -> list[float]: # the loss at the end of each; inf where it diverged
-        "Final training losses of one-cycle runs on the same batches from the same start; `ValueError` without a model"
+        batches: int | None = None, # keep to the first so many batches of a pass, which are held in memory; default all
+    ) -> list[float]: # the loss at the end of each, on `valid` if the search got it; inf where it diverged
+        "Final losses of one-cycle runs on the same batches from the same start; `ValueError` without a model"
         if self._trial is None: raise ValueError("trials need the model: this curve was not made by find_lr")
         if steps < 10: raise ValueError(f"steps must be at least 10, got {steps}")
-        return self._trial(rates, steps)
+        if batches is not None and batches < 1: raise ValueError(f"batches must be at least 1, got {batches}")
+        return self._trial(rates, steps, batches)
 
     def plot(
         self,
@@ -169,14 +175,30 @@ class LRCurve:
         none = [f for f in found if isinstance(f, NoSuggestion)]
         return none[0] if none else _geometric([f for f in found if not isinstance(f, NoSuggestion)])
 
-    def _pick(self, total_steps: int) -> 'float | NoSuggestion':
-        "What short runs around the answer of `robust` say"
+    def _planned(self, total_steps: int | None, epochs: float | None, in_pass: int | None) -> int:
+        "Steps of the planned run"
+        if epochs is None: total_steps = 4*self.num_it if total_steps is None else total_steps
+        elif total_steps is not None: raise ValueError("give total_steps or epochs, not both")
+        elif in_pass is None: raise ValueError("epochs needs a loader with a length: give total_steps")
+        else: total_steps = round(epochs*in_pass)
+        if total_steps < 40:
+            raise ValueError(f"total_steps must be at least 40, got {total_steps}"
+                             + (f" from {epochs} epochs of {in_pass} steps" if epochs is not None else ""))
+        return total_steps
+
+    def _pick(self, total_steps: int | None, epochs: float | None, runs: float) -> 'float | NoSuggestion':
+        "What short runs say"
         if self._trial is None: raise ValueError("method='trials' needs the model: this curve was not made by find_lr")
-        if total_steps < 40: raise ValueError(f"total_steps must be at least 40, got {total_steps}")
-        start = self.suggest('robust')
+        share, count = trial_plan(runs)
+        batches, in_pass, judged = self._trial.about()  # type: ignore[attr-defined]
+        planned, start = self._planned(total_steps, epochs, in_pass), self.suggest('robust')
+        if not judged and runs != 1:
+            raise ValueError("runs is for trials judged by validation data: pass valid= to find_lr")
         if isinstance(start, NoSuggestion): return start
-        rates = trial_rates(start)
-        return pick_trial(rates, self.trial_losses(rates, total_steps//4))
+        if not judged: return pick_trial(trial_rates(start), self.trial_losses(trial_rates(start), planned//4))
+        if batches is None: raise ValueError("trials judged by valid= need a loader dl with a length")
+        rates, steps, part = grid_rates(start, count), max(round(planned*share), 10), max(round(batches*share), 1)
+        return _ABOVE_THE_PART*pick_trial(rates, self.trial_losses(rates, steps, part))
 
     def _repr_png_(self) -> bytes: return _png(self)
 

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import copy
+from itertools import islice
 from typing import Any
 
 import torch
@@ -59,6 +60,20 @@ def _cycle(loader: Iterable) -> Iterator:
         if not got: raise ValueError(_NO_BATCH.format('dl'))
 
 _NO_BATCH = "{} gave no batch: it needs at least one (is its dataset smaller than a batch, with drop_last?)"
+
+# %% ../../nbs/lib/05_lr_finder_loops.ipynb #b7c1e0a2
+def _length(loader: Any) -> int | None:
+    "How many batches a loader has, or `None` if it does not say"
+    try: return len(loader)
+    except TypeError: return None
+
+class _Part:
+    "The first batches of a pass, gone through again and again, in a new order each time"
+    def __init__(self, loader: Any, batches: int):
+        self._loader, self._batches = loader, list(islice(iter(loader), batches))
+    def __len__(self) -> int: return len(self._batches)
+    def __iter__(self) -> Iterator: return (self._batches[i] for i in torch.randperm(len(self)).tolist())
+    def __getattr__(self, name: str) -> Any: return getattr(self._loader, name)  # what a Learner asks its loader
 
 # %% ../../nbs/lib/05_lr_finder_loops.ipynb #54a349f2
 def _mean_over_ranks(loss: float) -> float:
@@ -117,9 +132,11 @@ class _Loop:
         self, model: nn.Module, dl: Iterable, loss_func: Callable | None = None,
         opt: torch.optim.Optimizer | None = None, accumulate: int = 1,
         amp: 'torch.dtype | torch.amp.GradScaler | None' = None, device: 'torch.device | str | None' = None,
-        step: Callable | None = None, keep: Sequence = (),
+        step: Callable | None = None, keep: Sequence = (), valid: Iterable | None = None,
     ):
         _check_loop(model, dl, loss_func, opt, accumulate, amp, step)
+        if valid is not None: _check_valid(valid, loss_func)
+        self.valid = valid
         self.model, self.dl, self.loss_func, self.step, self.keep = model, dl, loss_func, step, keep
         self.accumulate = accumulate
         self.opt = opt if opt is not None else torch.optim.Adam([p for p in model.parameters() if p.requires_grad])
@@ -135,12 +152,12 @@ class _Loop:
 
     def loaders(self) -> list:
         "Where its batches come from"
-        return [self.dl]
+        return [self.dl] if self.valid is None else [self.dl, self.valid]
 
     @contextmanager
-    def batches(self) -> Iterator[Iterator]:
-        "Batches without end; worker processes end with the block"
-        batches = _cycle(self.dl)
+    def batches(self, part: _Part | None = None) -> Iterator[Iterator]:
+        "Batches without end, of the loader or a part of it; worker processes end with the block"
+        batches = _cycle(self.dl if part is None else part)
         try: yield batches
         finally: batches.close()  # type: ignore[attr-defined]
 
@@ -154,6 +171,20 @@ class _Loop:
                 losses.append(_mean_over_ranks(self._own_step(batches) if self.step else self._one_step(batches)))
                 if stop is not None and stop(losses[-1]): break
         return losses
+
+    @torch.no_grad()
+    def validate(self) -> float:
+        "The mean loss over the examples of `valid`, in evaluation mode"
+        self.model.eval()
+        total, count = 0., 0
+        for batch in self.valid:  # type: ignore[union-attr]
+            *inputs, target = _split(_moved(batch, self.device))
+            with torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext():
+                loss = _checked(self.loss_func(self.model(*inputs), target), False)  # type: ignore[misc]
+            size = len(target) if isinstance(target, Tensor) and target.dim() else 1
+            total, count = total + float(loss)*size, count + size
+        if not count: raise ValueError(_NO_BATCH.format('valid'))
+        return _mean_over_ranks(total/count)
 
     def _own_step(self, batches: Iterator) -> float:
         "One call of the user's step"
@@ -192,14 +223,18 @@ def _check_loop(model: Any, dl: Any, loss_func: Any, opt: Any, accumulate: Any, 
     elif accumulate != 1 or amp is not None:
         raise ValueError("accumulate and amp belong to the loop that step= replaces: do them inside step")
 
-def _check_loader(dl: Any) -> None:
+def _check_loader(dl: Any, name: str = 'dl') -> None:
     "Raise for what cannot be gone through again, or is known to be empty"
     if isinstance(dl, Iterator):
-        raise TypeError(f"dl is an iterator ({type(dl).__name__}), which cannot be put back: pass what it came from")
-    if not hasattr(dl, '__iter__'): raise TypeError(f"dl must be a loader of batches, got {type(dl).__name__}")
-    try: empty = len(dl) == 0
-    except TypeError: empty = False  # a loader without a length
-    if empty: raise ValueError(_NO_BATCH.format('dl'))
+        raise TypeError(f"{name} is an iterator ({type(dl).__name__}), which cannot be put back: "
+                        "pass what it came from")
+    if not hasattr(dl, '__iter__'): raise TypeError(f"{name} must be a loader of batches, got {type(dl).__name__}")
+    if _length(dl) == 0: raise ValueError(_NO_BATCH.format(name))
+
+def _check_valid(valid: Any, loss_func: Any) -> None:
+    "Raise for what cannot be validated on"
+    _check_loader(valid, 'valid')
+    if not callable(loss_func): raise ValueError("valid= needs loss_func=, also beside step=: it is judged by that")
 
 def _check_plain(model: nn.Module, loss_func: Any, opt: Any, accumulate: Any, amp: Any) -> None:
     "Raise for what does not fit a loop without step="
@@ -248,11 +283,13 @@ def _rate_setter(loop: '_LearnerLoop', rates: _Rates, stop: Callable | None, mom
 # %% ../../nbs/lib/05_lr_finder_loops.ipynb #531500ee
 class _LearnerLoop:
     "The loop of a fastai `Learner`, with its callbacks"
-    def __init__(self, learn: Any, keep: Sequence):
+    def __init__(self, learn: Any, keep: Sequence, valid: Any = None):
         if len(learn.dls.train) == 0: raise ValueError(_NO_BATCH.format('learn.dls.train'))
         if not any(p.requires_grad for p in learn.model.parameters()):
             raise ValueError("the model is frozen: none of its parameters requires a gradient; call learn.unfreeze()")
-        self.learn, self.keep = learn, keep
+        if valid is not None: _check_loader(valid, 'valid')
+        self.learn, self.keep, self.dl, self.valid = learn, keep, learn.dls.train, valid
+        self.accumulate = 1
         self.ratios: tuple[float, ...] = (1.,)
 
     def holds(self) -> list:
@@ -261,20 +298,33 @@ class _LearnerLoop:
 
     def loaders(self) -> list:
         "Where its batches come from"
-        return list(getattr(self.learn.dls, 'loaders', [self.learn.dls.train]))
+        loaders = list(getattr(self.learn.dls, 'loaders', [self.learn.dls.train]))
+        return loaders if self.valid is None else [*loaders, self.valid]
 
     @contextmanager
-    def batches(self) -> Iterator[None]:
-        "Nothing: each fit starts its own pass over the data"
-        yield None
+    def batches(self, part: _Part | None = None) -> Iterator[None]:
+        "Nothing: each fit starts its own pass over the data, or over a part of it"
+        if part is not None: self.learn.dls.loaders[0] = part
+        try: yield None
+        finally:
+            if part is not None: self.learn.dls.loaders[0] = self.dl
+
+    def validate(self) -> float:
+        "The mean loss over `valid` as the Learner's own recorder has it"
+        self._silence()
+        return _mean_over_ranks(float(self.learn.validate(dl=self.valid)[0]))
+
+    def _silence(self) -> None:
+        "Switch off what writes files and draws bars, until the next fit or validation is over"
+        for callback in self.learn.cbs:
+            if _WRITERS & {kind.__name__ for kind in type(callback).__mro__}: callback.run = False
 
     def run(self, rates: _Rates, batches: Any, stop: Callable | None = None, moms: _Rates | None = None) -> list[float]:
         "Train with one rate (and momentum) after the other; return the losses"
         learn, losses = self.learn, []  # type: ignore[var-annotated]
         if learn.opt is None: learn.create_opt()
         self.ratios = _ratios([float(hyper['lr']) for hyper in learn.opt.hypers])
-        for callback in learn.cbs:
-            if _WRITERS & {kind.__name__ for kind in type(callback).__mro__}: callback.run = False
+        self._silence()
         setter = _rate_setter(self, rates, stop, moms, losses)
         with learn.no_logging(), learn.no_mbar(): learn.fit(len(rates)//len(learn.dls.train) + 1, cbs=setter)
         return losses

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from .curve import LRCurve
-from .loops import _is_learner, _LearnerLoop, _Loop
+from .loops import _is_learner, _LearnerLoop, _length, _Loop, _Part
 from .rules import lr_sweep
 from ..schedules import one_cycle, up_down
 from ..state import closed_over, put_back
@@ -39,16 +39,20 @@ class _Stop:
         return not math.isfinite(smooth) or smooth - self.best > 3*abs(self.best)
 
 # %% ../../nbs/lib/05_lr_finder_search.ipynb #467f69b6
-def _final_losses(loop: '_Loop | _LearnerLoop', rates: Sequence[float], steps: int) -> list[float]:
-    "The final loss of a one-cycle run at each rate; inf where it diverged"
-    out, last = [], max(int(0.3*steps), 1)
+def _final_losses(loop: '_Loop | _LearnerLoop', rates: Sequence[float], steps: int, batches: int | None = None
+                  ) -> list[float]:
+    "The loss after a one-cycle run at each rate, on so many `batches` or all; inf where it diverged"
+    out, last, part = [], max(int(0.3*steps), 1), None
+    if batches is not None:
+        with put_back(*loop.holds(), loaders=loop.loaders()): part = _Part(loop.dl, batches)
     high, low, end = loop.learn.moms if isinstance(loop, _LearnerLoop) else (0., 0., 0.)
     moms = up_down(high, low, end, steps).tolist() if isinstance(loop, _LearnerLoop) else None  # as in fit_one_cycle
     for rate in rates:
-        with put_back(*loop.holds(), loaders=loop.loaders()), loop.batches() as batches:
-            losses = loop.run(one_cycle(rate, steps).tolist(), batches, lambda loss: not math.isfinite(loss), moms)
-        whole = len(losses) == steps and math.isfinite(losses[-1])
-        out.append(sum(losses[-last:])/last if whole else math.inf)
+        with put_back(*loop.holds(), loaders=loop.loaders()), loop.batches(part) as source:
+            losses = loop.run(one_cycle(rate, steps).tolist(), source, lambda loss: not math.isfinite(loss), moms)
+            whole = len(losses) == steps and math.isfinite(losses[-1])
+            end = math.inf if not whole else sum(losses[-last:])/last if loop.valid is None else loop.validate()
+            out.append(end if math.isfinite(end) else math.inf)
     return out
 
 # %% ../../nbs/lib/05_lr_finder_search.ipynb #970c2c29
@@ -75,14 +79,25 @@ def _weak(thing: Any, heavy: Sequence[object]) -> Callable[[], Any]:
 class _Again:
     "Makes a loop once more, as long as its model and data are there"
     def __init__(self, kind: Callable, heavy: Sequence[object], **parts: Any):
+        heavy = [thing for thing in heavy if thing is not None]
         self.kind, self.none = kind, [name for name, part in parts.items() if part is None]
         self.parts = held = {name: _weak(part, heavy) for name, part in parts.items() if name != 'keep'}
         self.keep = keep = [_weak(part, heavy) for part in parts['keep']]
         def forget(_: object) -> None: held.clear(); keep.clear()
         self.model = weakref.ref(heavy[0], forget)
 
-    def __call__(self, rates: Sequence[float], steps: int) -> list[float]:
-        "The final loss of a one-cycle run at each rate"
+    def __call__(self, rates: Sequence[float], steps: int, batches: int | None = None) -> list[float]:
+        "The final loss of a one-cycle run at each rate, see `_final_losses`"
+        return _final_losses(self.loop(), rates, steps, batches)
+
+    def about(self) -> tuple[int | None, int | None, bool]:
+        "Batches and optimizer steps of a pass, if the loader has a length, and whether there is validation data"
+        loop = self.loop()
+        batches = _length(loop.dl)
+        return batches, None if batches is None else max(batches//loop.accumulate, 1), loop.valid is not None
+
+    def loop(self) -> Any:
+        "The loop once more"
         parts, keep = {name: part() for name, part in self.parts.items()}, [part() for part in self.keep]
         gone = [name for name, part in parts.items() if part is None and name not in self.none]
         if self.model() is None: gone = ['model']
@@ -90,7 +105,7 @@ class _Again:
         if gone:
             raise ValueError(f"trials train again, and {' and '.join(gone)} of this search is gone, which a curve does "
                              "not keep alive: keep it in a variable until you have asked")
-        return _final_losses(self.kind(keep=keep, **parts), rates, steps)
+        return self.kind(keep=keep, **parts)
 
 # %% ../../nbs/lib/05_lr_finder_search.ipynb #ba6da800
 def find_lr(
@@ -109,6 +124,7 @@ def find_lr(
     device: 'torch.device | str | None' = None, # where batches go, default the model's device
     step: Callable | None = None, # your own training step: takes a batch, moves `opt`, returns the loss
     keep: Sequence[object] = (), # further things to put back, which nothing above leads to
+    valid: Iterable | None = None, # loader of batches like those of `dl`, by whose loss `suggest('trials')` then judges
 ) -> LRCurve: # the recorded curve; ask it to `suggest`. It keeps neither model nor loader alive
     "Train briefly while the rate grows and put everything back. Raises `ValueError`, `TypeError` for bad input."
     rates = lr_sweep(start_lr, end_lr, num_it)
@@ -117,12 +133,12 @@ def find_lr(
     if _is_learner(model):
         more = None if accumulate == 1 else accumulate
         _refuse(dl=dl, loss_func=loss_func, opt=opt, amp=amp, device=device, step=step, accumulate=more)
-        loop: Any = _LearnerLoop(model, keep)
-        again = _Again(_LearnerLoop, [model, model.model, model.dls], learn=model, keep=keep)
+        loop: Any = _LearnerLoop(model, keep, valid)
+        again = _Again(_LearnerLoop, [model, model.model, model.dls, valid], learn=model, keep=keep, valid=valid)
     else:
         parts: dict[str, Any] = dict(model=model, dl=dl, loss_func=loss_func, opt=opt, accumulate=accumulate, amp=amp,
-                                     device=device, step=step, keep=keep)
-        loop, again = _Loop(**parts), _Again(_Loop, [model, dl], **parts)
+                                     device=device, step=step, keep=keep, valid=valid)
+        loop, again = _Loop(**parts), _Again(_Loop, [model, dl, valid], **parts)
     runs, stopped = _sweeps(loop, rates, repeats, stop_div)
     return LRCurve(rates[:max(map(len, runs))], tuple(runs), num_it, loop.ratios, stopped, again)
 

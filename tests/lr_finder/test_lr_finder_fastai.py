@@ -135,6 +135,24 @@ def test_everything_is_put_back(end, loop, tmp_path):
     for k in before: assert after[k] == before[k], k
 
 
+@pytest.mark.parametrize('loop', ['fresh', 'mixup', 'two groups', 'savers'])
+def test_trials_judged_by_validation_data_put_everything_back(loop, tmp_path, capsys):
+    cbs = [SaveModelCallback(every_epoch=True), CSVLogger(), EarlyStoppingCallback()] if loop == 'savers' else []
+    learn = learner(tmp_path, loop, cbs=cbs)
+    before, train, used = fingerprint(learn), learn.dls.train, []
+    curve = find_lr(learn, valid=learn.dls.valid, end_lr=1.)
+    learn.model.register_forward_pre_hook(lambda m, xb: used.append(float(xb[0].detach().sum())) if m.training else None)
+    losses = curve.trial_losses([1e-30, 1e-2], 10, batches=2)
+    learn.model._forward_pre_hooks.clear()
+    picked = curve.suggest('trials', epochs=10, runs=2.5)
+    assert len(used) == 20 and (len(set(used)) == 2 or loop == 'mixup')  # two batches, five times each
+    assert losses == curve.trial_losses([1e-30, 1e-2], 10, batches=2) and losses[0] != losses[1]
+    assert picked == curve.suggest('trials', total_steps=80, runs=2.5) and learn.dls.train is train
+    assert capsys.readouterr().out == ''
+    after = fingerprint(learn)
+    for k in before: assert after[k] == before[k], k
+
+
 @pytest.mark.parametrize('loop', ['fresh', 'after fit', 'mixup', 'accumulation', 'two groups'])
 def test_training_after_the_search_is_training_without_it(loop, tmp_path):
     ends = []
