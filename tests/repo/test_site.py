@@ -130,6 +130,13 @@ def test_no_machinery_is_shown(site):
         assert "default_exp" not in html and "#| " not in html and "widget-view" not in html, path.stem
 
 
+def test_tables_and_formulas_that_a_cell_printed_are_tables_and_formulas(site):
+    for name in ("glossary.html", "notes.html"):
+        html = (site/name).read_text(encoding="utf-8")
+        assert "<table" in html and not re.search(r"^\|? ?-{3}\||^\| <strong>|\$[^$<\n]+\$", html, re.M), name
+    assert 'class="math' in (site/"glossary.html").read_text(encoding="utf-8")
+
+
 def test_widgets_stand_in_their_chapters(site):
     asked = {(p.stem, fact(c, "widget")) for p in lessons(ROOT) for c in nbformat.read(p, 4).cells if fact(c, "widget")}
     assert {w for _, w in asked} == set(json.loads((ROOT/"site"/"widgets"/"words.json").read_text(encoding="utf-8")))

@@ -25,7 +25,7 @@ from nbformat.v4 import new_markdown_cell
 from tools.build import api
 from tools.notebooks import REFERENCE, ROOT, fact, lessons, title
 
-SOURCE = re.compile(r"(\]\((?!https?:)[^)\s#]+)\.(?:ipynb|md)(?=[)#])")  # what an output links to is a page already
+SOURCE = re.compile(r"(\]\((?!https?:)[^)\s#]+)\.(?:ipynb|md)(?=[)#])")
 SLIDER = "*Here the notebook has a slider to move.*"
 FIRST = "index"  # the notebook behind the first page
 LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)\s]+)(?=\))")
@@ -150,8 +150,7 @@ def page(path: Path, pages: Pages, depth: int, named: set[str]) -> NotebookNode:
         else:
             for o in c.outputs:
                 if "text/markdown" in o.get("data", {}):
-                    text = pages.relink(o.data["text/markdown"], path.parent, depth)
-                    o.data["text/markdown"] = SOURCE.sub(r"\1.html", text)
+                    o.data["text/markdown"] = pages.relink(o.data["text/markdown"], path.parent, depth)
     nb.cells = cells
     nb.metadata = {"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"},
                    "language_info": {"name": "python"}}
