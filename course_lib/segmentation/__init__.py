@@ -2,5 +2,6 @@
 # Written by tools/build/faces.py from the rooms: do not edit.
 from .confusion import (Scores, Confusion)
 from .losses import (ABSENT, AVERAGES, dice_loss, jaccard_loss, lovasz_loss)
+from .unet import (UNet)
 
-__all__ = ['ABSENT', 'AVERAGES', 'Confusion', 'Scores', 'dice_loss', 'jaccard_loss', 'lovasz_loss']
+__all__ = ['ABSENT', 'AVERAGES', 'Confusion', 'Scores', 'UNet', 'dice_loss', 'jaccard_loss', 'lovasz_loss']

@@ -303,6 +303,12 @@ def _():
         loss(floats(2, 1, 4, 4).half(), labels(2, 1, 4, 4), 255, "count", "batch")
 
 
+@call("segmentation.UNet.forward", "segmentation.UNet.__init__")
+def _():
+    encoder = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 2, 1))
+    segmentation.UNet(encoder, (4, 4), 2).cuda()(floats(2, 3, 9, 11))
+
+
 # tricks
 
 @call("tricks.View.forth", "tricks.View.back", "tricks.View.points_back", "tricks.tta")
