@@ -56,14 +56,16 @@ def _final_losses(loop: '_Loop | _LearnerLoop', rates: Sequence[float], steps: i
     return out
 
 # %% ../../nbs/lib/05_lr_finder_search.ipynb #970c2c29
-def _may_hold(thing: Any, heavy: Sequence[object]) -> bool:
-    "Whether `thing` could keep one of `heavy` alive"
+def _may_hold(thing: Any, heavy: Sequence[object], seen: tuple = ()) -> bool:
+    "Whether `thing` could keep one of `heavy` alive; `seen` are the things that it stands in"
     if any(thing is h for h in heavy): return True
+    if any(thing is s for s in seen): return False  # a function that calls itself closes over itself
+    seen = (*seen, thing)
     if isinstance(thing, nn.Module): return any(m is h for m in thing.modules() for h in heavy)
-    if isinstance(thing, (list, tuple)): return any(_may_hold(part, heavy) for part in thing)
+    if isinstance(thing, (list, tuple)): return any(_may_hold(part, heavy, seen) for part in thing)
     if isinstance(thing, types.FunctionType):
         defaults = [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
-        return _may_hold([*[content for _, content in closed_over(thing)], *defaults], heavy)
+        return _may_hold([*[content for _, content in closed_over(thing)], *defaults], heavy, seen)
     return not isinstance(thing, _LIGHT)
 
 _LIGHT = (str, int, float, type(None), type, Tensor, torch.dtype, torch.device, types.BuiltinFunctionType,
