@@ -79,7 +79,7 @@ def tuning(): import course_lib.fine_tuning
 def blocks(): import course_lib.datablocks.pictures
 curve = LRCurve(torch.logspace(-4, 0, 20), (torch.ones(20),), 20)
 for call, missing, extra in (
-        (pictures, "fastai", "vision"), (tuning, "fastai", "vision"), (blocks, "fastai", "vision"),
+        (pictures, "fastai", "vision"), (tuning, "timm", "vision"), (blocks, "fastai", "vision"),
         (data.photographs, "PIL", "vision"), (curve.plot, "matplotlib", "course"),
         (lambda: timing.median_ci([1.]*9, "x"), "scipy", "collab")):
     try: call()
