@@ -2,7 +2,7 @@
 from benchmarks import transfer
 from course_lib.core import mean_ci
 
-SEEDS, EPOCHS = 5, 4
+SEEDS, EPOCHS = 3, 4
 
 
 def test_twelve_breeds_twenty_pictures_each(counted):
