@@ -14,7 +14,7 @@ import torch
 from course_lib.losses import softmax
 from course_lib.lr_finder import lr_sweep, minimum, moving_average, slide, steep, valley
 from tools.build import api
-from tools.build.site import Pages, bare, prose, table
+from tools.build.site import Pages, bare, benchmark, prose, table
 from tools.notebooks import ROOT, fact, lessons
 from tools.site_check import searched
 
@@ -164,6 +164,12 @@ def test_what_the_widgets_compute_is_what_the_library_says():
     ('A <dfn title="logit">logits</dfn>', "A <dfn>logits</dfn>"),
 ])
 def test_prose_is_plain_where_the_notebook_computed_it(said, shown): assert prose(said) == shown
+
+
+def test_results_without_a_title_are_called_after_their_file(tmp_path, course):
+    (tmp_path/"results").mkdir()
+    (tmp_path/"results"/"lr_cost.md").write_text("2026, a machine\n", encoding="utf-8")
+    assert benchmark(tmp_path/"results"/"lr_cost.md", course).startswith("# Lr cost\n\n2026")
 
 
 def test_code_loses_its_directives(): assert bare("#| export\n#| cuda\nx = 1\n") == "x = 1"

@@ -205,6 +205,7 @@ def verdicts(text: str, root: Path) -> str:
 def benchmark(path: Path, pages: Pages) -> str:
     "A page of results; what measured them stands below"
     text = pages.relink(path.read_text(encoding="utf-8"), path.parent, 1)
+    if not text.startswith("# "): text = f"# {path.stem.replace('_', ' ').capitalize()}\n\n{text}"
     script = path.parent.parent/f"{path.stem}.py"
     beside = [p for p in sorted(path.parent.glob(f"{path.stem}*")) if p.suffix in {".csv", ".json"}]
     files = [*([script] if script.exists() else []), *beside]
