@@ -5,7 +5,6 @@
 packages are found by their names: a new one needs no line here.
 """
 import argparse
-import csv
 import functools
 import http.server
 import json
@@ -23,6 +22,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 from tools.build import api
+from tools.gates.prose import rows
 from tools.notebooks import REFERENCE, ROOT, fact, lessons, title
 
 SOURCE = re.compile(r"(\]\((?!https?:)[^)\s#]+)\.(?:ipynb|md)(?=[)#])")
@@ -167,26 +167,21 @@ def listing(heading: str, text: str, names: list[str]) -> str:
     return "\n".join([f"# {heading}", "", text, "", "```{toctree}", ":maxdepth: 1", "", *names, "```", ""])
 
 
-def claim_rows(root: Path) -> list[dict[str, str]]:
-    "The rows of the list of claims"
-    with open(root/"nbs"/"claims.csv", encoding="utf-8", newline="") as f: return list(csv.DictReader(f))
-
-
 def claims(pages: Pages) -> str:
     "The page of every sentence that says something is better, with the cell that shows it"
-    rows = [r for r in claim_rows(pages.root) if r["kind"] != "not a claim"]
+    sentences = [r for r in rows(pages.root/"nbs"/"claims.csv") if r["kind"] != "not a claim"]
     lines = ["# What the course says is better, and what shows it", "",
              "> This page lists every sentence of the course that calls something better, faster or a help, with the "
              "cell that would fail if it were wrong.", "",
-             f"{len(rows)} sentences. *Measured* means over several seeds or in turn, with an interval; *proved* means "
-             "that the cell checks it exactly. Claims taken from study notes stand in [a table of their own]"
+             f"{len(sentences)} sentences. *Measured* means over several seeds or in turn, with an interval; *proved* "
+             "means that the cell checks it exactly. Claims taken from study notes stand in [a table of their own]"
              "(notes.ipynb).", ""]
-    for chapter in dict.fromkeys(r["chapter"] for r in rows):
+    for chapter in dict.fromkeys(r["chapter"] for r in sentences):
         where = pages.root/"nbs"/f"{chapter}.ipynb"
         if not where.exists(): continue
         lines += [f"## [{title(api.read(where))}]({chapter}.ipynb)", "",
                   "| what is said | | what shows it |", "|---|---|---|"]
-        for r in (r for r in rows if r["chapter"] == chapter):
+        for r in (r for r in sentences if r["chapter"] == chapter):
             said, why = (api.cell_text(re.sub(r"<[^>]+>|^#+ ", "", r[k])) for k in ("phrase", "why"))
             shown = f'<a href="{chapter}.html#cell-{r["cell"]}">{r["kind"]}</a>' if r["cell"] else r["kind"]
             lines.append(f"| {said} | {shown} | {why} |")
@@ -196,8 +191,7 @@ def claims(pages: Pages) -> str:
 
 def verdicts(text: str, root: Path) -> str:
     "The table of verdicts, each id a link to the cell that decides it"
-    with open(root/"nbs"/"field_notes.csv", encoding="utf-8", newline="") as f:
-        where = {r["id"]: r["chapter"] for r in csv.DictReader(f)}
+    where = {r["id"]: r["chapter"] for r in rows(root/"nbs"/"field_notes.csv")}
     return re.sub(r"^\| ([A-Z]\d+) \|", lambda m: f'| <a href="{where[m[1]]}.html#note-{m[1]}">{m[1]}</a> |'
                   if m[1] in where and (root/"nbs"/f"{where[m[1]]}.ipynb").exists() else m[0], text, flags=re.M)
 
@@ -261,7 +255,7 @@ def is_road(cell: NotebookNode, pages: Pages) -> bool:
 def notebooks(pages: Pages) -> dict[str, str]:
     "{file: text} of the lessons, the pages beside them and the workbooks"
     root, texts = pages.root, dict[str, str]()
-    named = {r["cell"] for r in claim_rows(root) if r["cell"]}
+    named = {r["cell"] for r in rows(root/"nbs"/"claims.csv") if r["cell"]}
     for name in [*pages.lessons, *pages.reference]:
         nb = page(root/"nbs"/f"{name}.ipynb", pages, 0, named)
         for c in nb.cells if name == "notes" else []:
