@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from course_lib import collab, convolutions, distillation, fine_tuning, foundations, losses, lr_finder, presizing
-from course_lib import segmentation, state, tricks, validate
+from course_lib import segmentation, state, text, tricks, validate
 
 cuda = partial(torch.zeros, device="cuda")
 CALLS = {}
@@ -309,6 +309,33 @@ def _():
     segmentation.UNet(encoder, (4, 4), 2).cuda()(floats(2, 3, 9, 11))
 
 
+# text
+
+@call("text.LSTM.forward", "text.LSTMCell.forward")
+def _():
+    state = floats(4, 2, 6), floats(4, 2, 6)
+    text.LSTM(5, 6, 2, bidirectional=True).cuda()(floats(2, 7, 5), state, labels(2))
+    text.LSTMCell(5, 6).cuda()(floats(2, 5))
+
+
+@call("text.attention", "text.RoPE.forward", "text.looks")
+def _():
+    q, k = floats(2, 4, 5, 8), text.RoPE(8).cuda()(floats(2, 4, 7, 8).half(), labels(7)).float()
+    for mask in (None, text.looks(5, 7, labels(2), "cuda"), floats(5, 7)): text.attention(q, k, k, mask)
+    text.attention(q, q, q, is_causal=True)
+
+
+@call("text.Transformer.forward", "text.Transformer.features", "text.Transformer.new_cache", "text.Block.forward",
+      "text.check_ids", "text.KVCache.__init__", "text.KVCache.extend")
+def _():
+    net = text.Transformer(9, context=12).cuda()
+    net(labels(2, 12))
+    with torch.no_grad():
+        for pads in (None, labels(2)):
+            cache = net.new_cache(pads)
+            for n in (4, 1): net(labels(2, n), cache)
+
+
 # tricks
 
 @call("tricks.View.forth", "tricks.View.back", "tricks.View.points_back", "tricks.tta")
@@ -390,6 +417,7 @@ NOT_RUN = {  # function: why it is not called here
                      "presizing.sample_batch", "presizing.sample_one", "presizing.supersampled"),
                     "is run inside the transforms and measures of presizing that are called here"),
     "foundations.Examiner.__init__": "keeps what it is given; its work is run as foundations.Learner.predict",
+    "text.AWDLSTM.forward": "calls cuDNN's LSTM, which asks for a real device",
     "exercises.expect": "puts the verdict on a learner's answer into words",
     "presizing.FastImage.create": "decodes a file on the CPU",
 }
