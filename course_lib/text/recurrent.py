@@ -122,7 +122,7 @@ class LSTM(nn.Module):
         x: Tensor, # texts [N, L, C]
         state: tuple[Tensor, Tensor] | None = None, # h and c, each [layers x directions, N, H]; None: zeros
         lengths: Tensor | None = None, # tokens in each text [N], from 1 to L; None: all are L long
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]: # outputs [N, L, directions x H], and h and c after each text's last token
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]: # outputs [N, L, directions x H], h and c after each text
         "Read the texts. Raises `ValueError` for another width, another state and a length that cannot be."
         _check_input(x, self.input_size, 3)
         rows = self.num_layers*len(self.endings)
