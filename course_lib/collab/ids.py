@@ -27,6 +27,7 @@ def column(
 ) -> np.ndarray: # one-dimensional; of objects where no numeric type holds the values exactly
     "A column as an array that holds the very same values. Raises `ValueError` when it has more than one dimension."
     if isinstance(values, Tensor): values = values.detach().cpu().numpy()
+    if hasattr(values, 'combine_chunks'): values = values.combine_chunks()  # else Arrow gives a gap the last category
     if hasattr(values, '__array__'):
         array = np.asarray(values)
         if array.ndim != 1: raise ValueError(f"a column has one dimension, got an array of shape {array.shape}")

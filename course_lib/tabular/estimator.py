@@ -41,6 +41,7 @@ class Estimator:
 
     def _first_table(self, X: Any) -> np.ndarray:
         "The table that an estimator is fitted to, as float32 [rows, columns]; its width and names are remembered"
+        X = _as_frame(X)
         table = as_table(X)
         if not all(table.shape): raise ValueError(f"X must have rows and columns, got shape {table.shape}")
         self.n_features_in_ = table.shape[1]
@@ -51,6 +52,7 @@ class Estimator:
         "Another table of the same columns; a frame may hold others besides, in any order"
         if not hasattr(self, 'n_features_in_'):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X, y) first")
+        X = _as_frame(X)
         if hasattr(X, 'columns') and self.feature_names_in_ is not None:
             names = [str(c) for c in X.columns]
             if gone := [n for n in self.feature_names_in_ if names.count(n) != 1]:
@@ -62,6 +64,13 @@ class Estimator:
         return table
 
 # %% ../../nbs/lib/10_tabular_estimator.ipynb #5dc3637a
+def _as_frame(
+    X: Any, # anything
+) -> Any: # a pandas frame where it was a frame of another library, else the same
+    "Frames of polars and tables of Arrow as pandas' own, by their `to_pandas`; all else as it is"
+    return X.to_pandas() if hasattr(X, 'to_pandas') else X
+
+
 def _names(X: Any) -> list[str]:
     "The names of a table's columns for messages; of a frame also checks that each is there once and holds numbers"
     if not hasattr(X, 'columns'): return [str(i) for i in range(np.shape(X)[1])]
@@ -73,10 +82,11 @@ def _names(X: Any) -> list[str]:
 
 
 def as_table(
-    X: Any, # array or data frame [rows, columns] of numbers or booleans; NaN is a missing value
+    X: Any, # array, or a pandas, polars or Arrow frame [rows, columns] of numbers or booleans; NaN: missing
 ) -> np.ndarray: # float32 [rows, columns]
     """A table as trees see it. Raises `TypeError` for what is no number and `ValueError` for another shape, a column
     twice and values that float32 cannot hold, and names the columns."""
+    X = _as_frame(X)
     if not hasattr(X, 'columns'): X = np.asarray(X)
     if len(X.shape) != 2: raise ValueError(f"X must be [rows, columns], got shape {X.shape}")
     names = _names(X)

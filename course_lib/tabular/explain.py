@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .estimator import NotFittedError, as_table
+from .estimator import NotFittedError, _as_frame, as_table
 from .forest import RandomForest
 from .grow import goes_left
 from .tree import DecisionTree
@@ -59,6 +59,7 @@ def permutation_importance(
     """Importance of each column for a model (Breiman 2001): the fall of the score when the column is shuffled. Columns
     that say the same stand in for each other, so that none of them may seem to be needed. Raises `ValueError` without
     rows."""
+    X = _as_frame(X)
     X = X if hasattr(X, 'iloc') else np.asarray(X)
     if X.ndim != 2 or not len(X) or len(X) != len(y) or n_repeats < 1:
         raise ValueError(f"X and y must have as many rows, at least one, and n_repeats be at least 1; got {X.shape}, "
@@ -87,6 +88,7 @@ def partial_dependence(
     """Partial dependence (Friedman 2001) and individual conditional expectations (Goldstein et al. 2015). Where columns
     go together it asks about rows that do not exist. Raises `ValueError` for a column that is not there or has no
     value."""
+    X = _as_frame(X)
     X = X if hasattr(X, 'iloc') else np.asarray(X)
     names = [*X.columns] if hasattr(X, 'iloc') else [*range(X.shape[1])]
     if names.count(column) != 1: raise ValueError(f"X must hold the column {column!r} once, it has {names}")
@@ -154,7 +156,7 @@ def _walk(tree: Any, value: np.ndarray, table: np.ndarray, parts: np.ndarray) ->
 def _rows_for(model: Any, X: Any) -> np.ndarray:
     "The table as the model was fitted to it"
     if isinstance(model, (DecisionTree, RandomForest)): return model._table(X)
-    names = getattr(model, 'feature_names_in_', None)
+    X, names = _as_frame(X), getattr(model, 'feature_names_in_', None)
     if hasattr(X, 'columns') and names is not None:
         if gone := [n for n in names if [*X.columns].count(n) != 1]:
             raise ValueError(f"X must have each column of the training once; not so: {gone}")

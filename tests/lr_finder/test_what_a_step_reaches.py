@@ -354,28 +354,3 @@ def test_a_step_that_moves_it_now_and_then_or_by_other_means_is_taken(way):
         return loss
     found = find_lr(net, dl, opt=Wrapped(opt) if way == "wrapped" else opt, step=step, num_it=6, end_lr=1e-3)
     assert len(found.lrs) == 6
-
-
-# ------------------------------------------------------------------ real clients
-
-def test_the_training_step_of_the_trainer_of_transformers(tmp_path):
-    transformers = pytest.importorskip("transformers", reason="the extra 'clients' is not installed")
-    pytest.importorskip("accelerate", reason="the extra 'clients' is not installed")
-    class Model(nn.Module):
-        def __init__(self): super().__init__(); self.body = nn.Linear(4, 2)
-        def forward(self, x, labels=None):
-            logits = self.body(x)
-            return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
-    torch.manual_seed(0)
-    model, labels = Model(), (x.sum(1) > 0).long()
-    data = [{"x": a, "labels": b} for a, b in zip(x, labels)]
-    args = transformers.TrainingArguments(str(tmp_path), per_device_train_batch_size=8, report_to=[], use_cpu=True)
-    trainer = transformers.Trainer(model, args, train_dataset=data)
-    opt = trainer.create_optimizer()
-    trainer.current_gradient_accumulation_steps = 1  # which `train` sets, from transformers 5 on
-    def step(batch):
-        opt.zero_grad(); loss = trainer.training_step(model, batch); opt.step()
-        return loss
-    before = plain(model)
-    curve = find_lr(model, trainer.get_train_dataloader(), opt=opt, step=step)
-    assert isinstance(curve.suggest(), float) and plain(model) == before
