@@ -1,4 +1,4 @@
-"""`NBLogistic` forgets the order of the words, looks at which words and pairs are there, and is hard to beat.
+"""`NBLogistic` forgets the order of the words, and tells friendly texts from others by which words and pairs are there.
 
 Docs: https://course-lib.github.io/course_lib/lib/text_bag.html.md"""
 
@@ -64,11 +64,12 @@ def _lowest(
 ) -> np.ndarray: # where the slope is that small
     "The lowest point of a smooth convex function, by L-BFGS (Liu and Nocedal 1989)"
     value, slope = at(place)
-    small, past = tolerance*np.abs(slope).max(), []
+    small = tolerance*np.abs(slope).max()
+    past: list[tuple[np.ndarray, np.ndarray]] = []
     for _ in range(1000):
         if np.abs(slope).max() <= small: return place
         down = -_direction(slope, past)
-        length = 1. if past else 1/max(1., np.linalg.norm(down))
+        length = 1. if past else 1/max(1., float(np.linalg.norm(down)))
         while (there := at(place + length*down))[0] > value + 1e-4*length*(slope @ down):
             length /= 2
             if length < 1e-12: return place # the last digits of the value: nothing is lower
@@ -89,12 +90,12 @@ class NBLogistic:
     def __init__(self,
         features: Callable[[str], Iterable[str]] = bag, # what is there in a text, each once
         min_count: int = 1, # texts of the training set that must have a feature
-        smoothing: float = 1., # texts of each class that are thought to have each feature besides the real ones, above 0
+        smoothing: float = 1., # added to the count of each feature in each class, above 0
         l2: float = 0.1, # penalty on the squares of the weights, above 0
     ) -> None: # raises `ValueError` for numbers out of range
-        for name, value, fits in (('min_count', min_count, min_count >= 1), ('smoothing', smoothing, smoothing > 0),
-                                  ('l2', l2, 0 < l2 < np.inf)):
-            if not fits: raise ValueError(f"{name} must be {'at least 1' if name == 'min_count' else 'above 0'}, got {value}")
+        if min_count < 1: raise ValueError(f"min_count must be at least 1, got {min_count}")
+        for name, value in (('smoothing', smoothing), ('l2', l2)):
+            if not 0 < value < np.inf: raise ValueError(f"{name} must be above 0 and finite, got {value}")
         self.features, self.min_count, self.smoothing, self.l2 = features, min_count, smoothing, l2
 
     def fit(self,

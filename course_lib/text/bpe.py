@@ -61,7 +61,7 @@ def _letters(word: str) -> str:
 
 def _seams(parts: list[str], pair: str, new: str) -> Iterator[tuple[str, str]]:
     "Beside each place where `new` stands between two parts: the pair that was there, and the one that is there now"
-    first, second = pair
+    first, second = pair[0], pair[1]
     if parts[0]: yield parts[0][-1] + first, parts[0][-1] + new
     for part in parts[1:-1]:
         if part:
@@ -169,8 +169,9 @@ def _special(tokens: Sequence[str]) -> tuple[str, ...]:
 class BPETokenizer:
     """Byte pair encoding on bytes (Radford et al. 2019): any text to numbers and back.
 
-    Bytes come first, in GPT-2's order, then a token for each merge, then the special tokens. Words are parted by GPT-2's
-    pattern with the Unicode tables of this Python. The merges of `train` are those of Hugging Face's `tokenizers`.
+    Bytes come first, in GPT-2's order, then a token for each merge, then the special tokens. Words are parted by
+    GPT-2's pattern with the Unicode tables of this Python. The merges of `train` are those of Hugging Face's
+    `tokenizers`.
     """
     merges: list[tuple[bytes, bytes]] # what was joined, in order
     special_tokens: dict[str, int] # the number of each
@@ -178,7 +179,7 @@ class BPETokenizer:
         merges: Iterable[tuple[bytes, bytes]], # pairs of tokens in order, each a byte or made by an earlier merge
         special_tokens: Sequence[str] = (), # texts with a number of their own; raises `ValueError` for an empty one
     ) -> None:
-        self.merges, names = [tuple(pair) for pair in merges], _special(special_tokens)
+        self.merges, names = [(left, right) for left, right in merges], _special(special_tokens)
         number = {bytes([b]): i for i, b in enumerate(_BYTE_ORDER)}
         made: dict[str, str] = {}
         for place, (left, right) in enumerate(self.merges):

@@ -30,8 +30,8 @@ class LMStream:
         n_tokens = sum(map(len, self.documents))
         self.row_len = (n_tokens - 1)//batch_size # tokens that each row reads in a pass
         if self.row_len < 1:
-            raise ValueError(f"documents must hold at least {batch_size + 1} tokens for {batch_size} rows and a target, "
-                             f"got {n_tokens}; lower batch_size")
+            raise ValueError(f"documents must hold at least {batch_size + 1} tokens for {batch_size} rows and a "
+                             f"target, got {n_tokens}; lower batch_size")
 
     def __len__(self) -> int: return -(-self.row_len//self.seq_len)
 

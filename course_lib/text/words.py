@@ -1,4 +1,4 @@
-"""`WordTokenizer` parts a text into words and signs, `Numericalizer` gives the frequent ones numbers and takes them back.
+"""`WordTokenizer` parts a text into words and signs, `Numericalizer` gives them numbers and takes the numbers back.
 
 Docs: https://course-lib.github.io/course_lib/lib/text_words.html.md"""
 
