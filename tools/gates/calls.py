@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from course_lib import collab, convolutions, distillation, fine_tuning, foundations, losses, lr_finder, presizing
-from course_lib import segmentation, state, text, tricks, validate
+from course_lib import segmentation, state, tabular, text, tricks, validate
 
 cuda = partial(torch.zeros, device="cuda")
 CALLS = {}
@@ -380,6 +380,16 @@ def _():
 
 @call("tricks.checkpointed", "tricks.Checkpointed.__init__", "tricks.Checkpointed.forward")
 def _(): tricks.checkpointed(model())(floats(2, 4))
+
+# tables
+
+
+@call("tabular.PiecewiseLinearEncoding.forward", "tabular.PiecewiseLinearEncoding.__init__",
+      "tabular.TabularModel.forward", "tabular.TabularModel.__init__", "tabular.TabularModel.features")
+def _():
+    model = tabular.TabularModel([3, 2], [[0., 1], [0., 1, 2]], 2, unseen=0.1).to("cuda")
+    rows = labels(4, 2), floats(4, 2), cuda((4, 2), dtype=torch.bool)
+    assert model(*rows).shape == (4, 2) and model.features(*rows).shape == (4, 32)
 
 
 NUMBER = "answers in Python numbers, after the work is done"
