@@ -1,4 +1,4 @@
-"""Embeddings for categories, bins for numbers, and a short cut past all layers: a network that keeps up with boosted trees.
+"""Embeddings for categories, bins for numbers, and a short cut past all layers.
 
 Docs: https://course-lib.github.io/course_lib/lib/tabular_net.html.md"""
 
@@ -90,7 +90,7 @@ class TabularModel(nn.Module):
         "A vector for each number [N, columns*emb_size]"
         return (torch.einsum('ncb,cbe->nce', bins, self.curves) + self.levels).relu().flatten(1)
 
-# %% ../../nbs/lib/10_tabular_net.ipynb #dc63044b
+# %% ../../nbs/lib/10_tabular_net.ipynb #462f3720
 class TabularNet(Estimator):
     """A network for tables that takes pandas frames, with scikit-learn's convention. Fitted, it holds `prep_` (the
     preparation), `model_` (the network), and `classes_` if it tells classes apart. The same seed and rows give the same
@@ -187,7 +187,7 @@ class TabularNet(Estimator):
         if not len(target): raise ValueError("the training frame has no rows")
         if self.kind == 'classes' or (self.kind is None and target.dtype.kind != 'f'):
             self.classes_, codes = np.unique(target, return_inverse=True)
-            if len(self.classes_) < 2: raise ValueError(f"y holds a single class: {self.classes_[0]!r}")
+            if len(self.classes_) < 2: raise ValueError(f"y holds a single class: {self.classes_.tolist()}")
             return codes, len(self.classes_)
         if target.dtype.kind not in 'biuf': raise TypeError(f"y must hold numbers, got dtype {target.dtype}")
         target = target.astype(np.float64)
@@ -209,7 +209,8 @@ class TabularNet(Estimator):
         for name in ('n_bins', 'emb_size', 'n_epochs', 'batch_size'):
             if getattr(self, name) < 1: raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ('dropout', 'unseen'):
-            if not 0 <= getattr(self, name) < 1: raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+            share = getattr(self, name)
+            if not 0 <= share < 1: raise ValueError(f"{name} must be in [0, 1), got {share}")
         if not self.lr > 0: raise ValueError(f"lr must be above 0, got {self.lr}")
 
 # %% ../../nbs/lib/10_tabular_net.ipynb #cc695b32
