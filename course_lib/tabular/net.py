@@ -227,7 +227,7 @@ def embed_features(
         vectors = net.model_.vectors(places).flatten(1).cpu().numpy()
     return np.concatenate([vectors, np.where(rows.missing, np.float32(np.nan), rows.numbers)], 1)
 
-# %% ../../nbs/lib/10_tabular_net.ipynb #080f6650
+# %% ../../nbs/lib/10_tabular_net.ipynb #c4a7ff6d
 def blend(
     predictions: Sequence[ArrayLike], # what each model predicts, all of one shape, [rows] or [rows, classes]
     weights: ArrayLike | None = None, # weight of each model, at least 0 and not all 0; 1 if left out
@@ -240,5 +240,5 @@ def blend(
         raise ValueError(f"predictions are not finite in the models {broken}")
     parts = np.ones(len(every)) if weights is None else np.asarray(weights, dtype=np.float64)
     if parts.shape != (len(every),) or not np.isfinite(parts).all() or (parts < 0).any() or not parts.any():
-        raise ValueError(f"weights must be {len(every)} finite numbers, at least 0 and not all 0, got {weights}")
+        raise ValueError(f"weights must be {len(every)} finite numbers, at least 0 and not all 0, got {weights!r}")
     return np.tensordot(parts/parts.sum(), np.stack(every), 1)
