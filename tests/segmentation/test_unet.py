@@ -111,13 +111,14 @@ def test_what_is_no_encoder_is_refused(args, says):
     with pytest.raises(ValueError, match=says): UNet(*args)
 
 
-BODIES = ("resnet10t", "mobilenetv2_100", "convnext_atto", "swin_tiny_patch4_window7_224", "mambaout_femto",
-          "efficientvit_m0", "nest_tiny", "maxvit_rmlp_pico_rw_256", "inception_v3", "hgnet_tiny")
+BODIES = ("resnet10t", "mobilenetv2_100", "convnext_atto", "swin_tiny_patch4_window7_224", "swinv2_cr_tiny_ns_224",
+          "mambaout_femto", "efficientvit_m0", "nest_tiny", "maxvit_rmlp_pico_rw_256", "inception_v3",
+          "efficientnet_b2_pruned", "vgg11", "hgnet_tiny")  # those that the test of `backbone` has
 FROM_TORCHVISION = ("resnet18", "mobilenet_v2", "mobilenet_v3_small", "densenet121", "squeezenet1_1", "swin_t",
                     "vgg16_bn", "shufflenet_v2_x0_5")
 ALL = [(name, "timm") for name in BODIES] + [(name, "torchvision") for name in FROM_TORCHVISION]
-ONE_SIZE = {"swin_tiny_patch4_window7_224": 224, "nest_tiny": 224, "maxvit_rmlp_pico_rw_256": 256,
-            "efficientvit_m0": 224}
+ONE_SIZE = {"swin_tiny_patch4_window7_224": 224, "swinv2_cr_tiny_ns_224": 224, "nest_tiny": 224,
+            "maxvit_rmlp_pico_rw_256": 256, "efficientvit_m0": 224}
 
 
 def backbone(name, source):
@@ -130,7 +131,29 @@ def backbone(name, source):
 
 
 @pytest.mark.parametrize("name, source", ALL)
-def test_bodies(name, source):
+def test_bodies(name, source): answers_every_pixel(name, source)
+
+
+@pytest.mark.slow
+def test_all_bodies_of_torchvision(monkeypatch):
+    "Every network that `backbone` takes"
+    import torchvision
+    params = torchvision.models.regnet.BlockParams
+    real = params.from_init_params.__func__
+    def on_the_cpu(cls, *args, **kwargs):  # a RegNet works its widths out with tensors, and reads them
+        with torch.device("cpu"): return real(cls, *args, **kwargs)
+    monkeypatch.setattr(params, "from_init_params", classmethod(on_the_cpu))
+    taken = 0
+    for name in torchvision.models.list_models(module=torchvision.models):
+        try:
+            with torch.device("meta"): backbone(name, "torchvision")
+        except ValueError: continue
+        answers_every_pixel(name, "torchvision")
+        taken += 1
+    assert taken > 50
+
+
+def answers_every_pixel(name, source):
     "On meta tensors: maps that shrink step by step, and an answer for every pixel of a size that nothing divides"
     with torch.device("meta"):
         net = UNet(backbone(name, source), (32, 24, 16), 3)

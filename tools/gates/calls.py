@@ -296,6 +296,10 @@ def _():
     for pred in (floats(2, 3, 4, 4), labels(2, 4, 4)): confusion.update(pred, labels(2, 4, 4))
 
 
+@call("segmentation.boundary_f")
+def _(): segmentation.boundary_f(labels(2, 6, 6), labels(2, 6, 6), 1.5, 255)
+
+
 @call("segmentation.dice_loss", "segmentation.jaccard_loss", "segmentation.lovasz_loss")
 def _():
     for loss in (segmentation.dice_loss, segmentation.jaccard_loss, segmentation.lovasz_loss):
