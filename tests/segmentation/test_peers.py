@@ -40,9 +40,10 @@ def test_losses_of_segmentation_models_pytorch(channels, missing):
 def test_lovasz_of_segmentation_models_pytorch(channels, average, missing):
     smp = pytest.importorskip("segmentation_models_pytorch.losses")
     x, y = batch(channels)
+    x = x.float()  # its hinge loss takes nothing else
     if missing and channels > 1: y[y == 2] = 0
     peer = smp.LovaszLoss("binary" if channels == 1 else "multiclass", average == "image", VOID)
-    torch.testing.assert_close(lovasz_loss(x, y, VOID, average=average), peer(x, y), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(lovasz_loss(x, y, VOID, average=average), peer(x, y), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("average", ["batch", "image"])
