@@ -1,4 +1,4 @@
-"""Reads masks from files for a DataBlock, beside pictures that are presized; a mask that holds no labels is refused by name.
+"""Reads masks from files for a DataBlock, beside presized pictures; a file that holds no labels is refused by name.
 
 Docs: https://course-lib.github.io/course_lib/lib/segmentation_masks.html.md"""
 
@@ -18,7 +18,7 @@ from ..extras import needs
 
 if TYPE_CHECKING: import fastai.data.block
 
-# %% ../../nbs/lib/13_segmentation_masks.ipynb #c6bcbf5d
+# %% ../../nbs/lib/13_segmentation_masks.ipynb #77a11d99
 _WHOLE = ('1', 'L', 'P', 'I', 'I;16')  # Pillow's modes whose pixels are whole numbers
 
 def _numbers(file: Any) -> np.ndarray:
@@ -55,7 +55,7 @@ class _Reader:
             if number not in known:
                 at, said = np.argwhere(where)[0].tolist(), ', '.join(map(str, list(known)[:9]))
                 raise ValueError(f"{file} holds {number} in {where.sum()} pixels, the first at {at}, and known are only "
-                                 f"{said}{', ...'*(len(known) > 9)}: name it in `values`, or mend the mask")
+                                 f"{said}{', ...'*(len(known) > 9)}: name it in values, or mend the mask")
             labels[where] = known[number]
         return PILMask(Image.fromarray(labels))
 

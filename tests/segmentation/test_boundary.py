@@ -59,7 +59,7 @@ def test_it_sees_an_outline_that_the_area_hides():
     teeth[:, 5:8, 8:32:2] = 1
     iou = (teeth & true).sum()/(teeth | true).sum()
     moved = true.roll((1, 1), (1, 2))
-    assert iou > 0.9 > boundary_f(teeth, true, 1) and boundary_f(moved, true, 1) > 0.95
+    assert boundary_f(teeth, true, 1) < 0.93 < iou and boundary_f(moved, true, 1) > 0.95
     assert boundary_f(true.roll(2, 2), true, 2) == 1 and boundary_f(true.roll(3, 2), true, 2) < 1
 
 
