@@ -1,4 +1,4 @@
-"""Reads masks from files for a DataBlock, beside presized pictures; a file that holds no labels is refused by name.
+"""Reads masks from files for a DataBlock, beside presized pictures; what holds no labels is refused by name.
 
 Docs: https://course-lib.github.io/course_lib/lib/segmentation_masks.html.md"""
 
