@@ -18,7 +18,7 @@ from ..extras import needs
 
 if TYPE_CHECKING: import fastai.data.block
 
-# %% ../../nbs/lib/13_segmentation_masks.ipynb #77a11d99
+# %% ../../nbs/lib/13_segmentation_masks.ipynb #0251f59d
 _WHOLE = ('1', 'L', 'P', 'I', 'I;16')  # Pillow's modes whose pixels are whole numbers
 
 def _numbers(file: Any) -> np.ndarray:
@@ -54,8 +54,8 @@ class _Reader:
             where = found == number
             if number not in known:
                 at, said = np.argwhere(where)[0].tolist(), ', '.join(map(str, list(known)[:9]))
-                raise ValueError(f"{file} holds {number} in {where.sum()} pixels, the first at {at}, and known are only "
-                                 f"{said}{', ...'*(len(known) > 9)}: name it in values, or mend the mask")
+                raise ValueError(f"{file} holds {number} in {where.sum()} pixels, the first at {at}, and known are "
+                                 f"only {said}{', ...'*(len(known) > 9)}: name it in values, or mend the mask")
             labels[where] = known[number]
         return PILMask(Image.fromarray(labels))
 
