@@ -211,7 +211,7 @@ def export(args):
     make_environment()
     call([BIN / "nbdev-export"])
     call([BIN / "nbdev-clean"])
-    for part in ("faces", "navigation", "workbooks"): call([PYTHON, "-m", "tools.build." + part])
+    for part in ("docments", "faces", "navigation", "workbooks"): call([PYTHON, "-m", "tools.build." + part])
     return call([PYTHON, "-m", "tools.build.readme"])
 
 

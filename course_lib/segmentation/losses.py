@@ -84,6 +84,17 @@ def dice_loss(
     """One less the soft Dice overlap (Milletari et al. 2016, with plain sums in the denominator).
 
     Raises `TypeError` (dtypes), `ValueError` (shapes, no pixels), `IndexError` (labels).
+
+    Args:
+        input: logits [N, C, d1, ...]; C = 1: of label 1 against 0
+        target: labels 0 to C - 1 (to 1 if C = 1): [N, d1, ...], int64 or uint8; if C = 1, also [N, 1, d1, ...]
+        ignore_index: pixels with this label count nothing
+        absent: a class without a true pixel: 'skip' costs nothing, 'count' pays for what was predicted
+        average: overlaps over all pixels of the batch, or the mean over those of each 'image'
+        smooth: added to both sides of the fraction, pixels
+
+    Returns:
+        0 to 1, a mean over all classes; 0 if every pixel is ignored
     """
     check_between('smooth', smooth, 0)
     x, true, counted = _groups(wide := autocast_float(input), target, ignore_index, absent, average)
@@ -99,7 +110,19 @@ def jaccard_loss(
     average: str = 'batch', # overlaps over all pixels of the batch, or the mean over those of each 'image'
     smooth: float = 1e-5, # added to both sides of the fraction, pixels
 ) -> Tensor: # 0 to 1, a mean over all classes; 0 if every pixel is ignored
-    "One less the soft intersection over union (Rahman and Wang 2016). Raises as `dice_loss` does."
+    """One less the soft intersection over union (Rahman and Wang 2016). Raises as `dice_loss` does.
+
+    Args:
+        input: logits [N, C, d1, ...]; C = 1: of label 1 against 0
+        target: labels 0 to C - 1 (to 1 if C = 1): [N, d1, ...], int64 or uint8; if C = 1, also [N, 1, d1, ...]
+        ignore_index: pixels with this label count nothing
+        absent: a class without a true pixel: 'skip' costs nothing, 'count' pays for what was predicted
+        average: overlaps over all pixels of the batch, or the mean over those of each 'image'
+        smooth: added to both sides of the fraction, pixels
+
+    Returns:
+        0 to 1, a mean over all classes; 0 if every pixel is ignored
+    """
     check_between('smooth', smooth, 0)
     x, true, counted = _groups(wide := autocast_float(input), target, ignore_index, absent, average)
     both, sizes = _overlap(x, true, counted)
@@ -126,6 +149,16 @@ def lovasz_loss(
     """The Lovász extension of 1 - IoU of softmax errors, or with one channel of hinge errors (Berman et al. 2018).
 
     Raises as `dice_loss` does.
+
+    Args:
+        input: logits [N, C, d1, ...]; C = 1: of label 1 against 0
+        target: labels 0 to C - 1 (to 1 if C = 1): [N, d1, ...], int64 or uint8; if C = 1, also [N, 1, d1, ...]
+        ignore_index: pixels with this label count nothing
+        absent: a class without a true pixel: 'skip' leaves it out, 'count' takes its worst pixel's error
+        average: overlaps over all pixels of the batch, or the mean over those of each 'image'
+
+    Returns:
+        at least 0, a mean over the classes that are not skipped; 0 if every pixel is ignored
     """
     x, true, counted = _groups(wide := autocast_float(input), target, ignore_index, absent, average)
     if x.shape[1] == 1: errors = (1 - torch.where(true, x, -x)).relu()*counted

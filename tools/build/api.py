@@ -4,77 +4,19 @@ A parameter's type, default and docment, what is raised, where the source stands
 found in the syntax trees of `course_lib/` and of the notebooks.
 """
 import ast
-import io
 import re
-import tokenize
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 
 import nbformat
 from myst_parser.slugs import github_slugify
 
+from tools.build.source import Function, Source, docstring, parameters
 from tools.notebooks import chapters, module, number, paths, python_of, title
-
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-
 
 def read(path: Path) -> nbformat.NotebookNode:
     "A notebook, without the time it takes to validate it"
     return nbformat.v4.reads(path.read_text(encoding="utf-8"))
-
-
-class Source:
-    "One module of the library: its tree, its comments and what it makes public"
-
-    def __init__(self, root: Path, path: Path):
-        self.path, self.text = path, path.read_text(encoding="utf-8")
-        self.file = path.relative_to(root).as_posix()
-        self.name = ".".join(path.relative_to(root).with_suffix("").parts)
-        self.tree, self.lines = ast.parse(self.text), self.text.splitlines()
-
-    @property
-    def home(self) -> str:
-        "The package under whose name users meet what is defined here; the module itself if it stands alone"
-        return self.name if self.name.count(".") == 1 else self.name.rpartition(".")[0]
-
-    @cached_property
-    def comments(self) -> dict[int, str]:
-        "{line: the comment that ends it}"
-        tokens = tokenize.generate_tokens(io.StringIO(self.text).readline)
-        return {t.start[0]: t.string.lstrip("# ").strip() for t in tokens
-                if t.type == tokenize.COMMENT and t.line[:t.start[1]].strip()}
-
-    @cached_property
-    def defined(self) -> dict[str, ast.stmt]:
-        "{name: the statement that defines it} of the whole module"
-        found: dict[str, ast.stmt] = {}
-        for n in self.tree.body:
-            if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)): found[n.name] = n
-            elif isinstance(n, ast.Assign):
-                for t in ast.walk(n.targets[0]):
-                    if isinstance(t, ast.Name): found.setdefault(t.id, n)
-            elif isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name): found[n.target.id] = n
-        return found
-
-    @cached_property
-    def public(self) -> list[str]:
-        "Its `__all__`"
-        made = self.defined.get("__all__")
-        return ast.literal_eval(made.value) if isinstance(made, ast.Assign) else []
-
-    @cached_property
-    def doc(self) -> str:
-        "The first paragraph of the module's docstring"
-        return (ast.get_docstring(self.tree) or "").split("\n\n")[0]
-
-    def said(self, node: ast.AST) -> str:
-        "A piece of the source as it stands there, on one line"
-        first, last = node.lineno - 1, node.end_lineno or node.lineno  # type: ignore[attr-defined]
-        lines = [line.encode() for line in self.lines[first:last]]
-        lines[-1] = lines[-1][:node.end_col_offset]  # type: ignore[attr-defined]
-        lines[0] = lines[0][node.col_offset:]  # type: ignore[attr-defined]
-        return " ".join(b" ".join(lines).decode().split())
 
 
 def sources(root: Path) -> list[Source]:
@@ -98,25 +40,6 @@ def words(text: str) -> str:
 def code(text: str) -> str:
     "Code for a cell of a table"
     return f"`{text}`".replace("|", "\\|") if text else ""
-
-
-def parameters(source: Source, node: Function) -> list[tuple[str, str, str, str]]:
-    "(name, type, default, what it is) of each parameter of a function"
-    a = node.args
-    plain = a.posonlyargs + a.args
-    defaults = dict(zip([p.arg for p in plain[len(plain) - len(a.defaults):]], a.defaults))
-    defaults |= {p.arg: d for p, d in zip(a.kwonlyargs, a.kw_defaults) if d is not None}
-    every = [("", p) for p in plain] + [("*", p) for p in [a.vararg] if p]
-    every += [("", p) for p in a.kwonlyargs] + [("**", p) for p in [a.kwarg] if p]
-    lines = {p.arg: (defaults[p.arg] if p.arg in defaults else p).end_lineno for _, p in every}
-    out = []
-    for star, p in every:
-        if p.arg in ("self", "cls"): continue
-        last = [n for n, line in lines.items() if line == lines[p.arg]][-1]
-        note = source.comments.get(lines[p.arg] or 0, "") if last == p.arg else ""
-        kind = source.said(p.annotation).strip("'\"") if p.annotation else ""
-        out.append((star + p.arg, kind, source.said(defaults[p.arg]) if p.arg in defaults else "", note))
-    return out
 
 
 def signature(source: Source, node: Function) -> str:
@@ -222,7 +145,7 @@ class Library:
         if kind == "method" and "classmethod" in marks: flags = [":classmethod:"]
         if kind == "method" and "staticmethod" in marks: flags = [":staticmethod:"]
         sign = "" if kind == "property" else signature(source, node)
-        body = [words(ast.get_docstring(node) or ""), "", *table(source, node), *self.errors(source, node)]
+        body = [words(docstring(node)), "", *table(source, node), *self.errors(source, node)]
         return [f"{fence}{{py:{kind}}} {node.name}{sign}", *flags, "", *body, fence, ""]
 
     def kind(self, source: Source, node: ast.ClassDef) -> list[str]:
@@ -235,7 +158,7 @@ class Library:
                  if isinstance(f.target, ast.Name)]
         sign = re.sub(r" -> None$", "", signature(source, first)) if first else f"({', '.join(shown)})"*simple
         bases = [f"`{source.said(b)}`" for b in node.bases]
-        lines = [f"::::::{{py:class}} {node.name}{sign}", "", words(ast.get_docstring(node) or ""), ""]
+        lines = [f"::::::{{py:class}} {node.name}{sign}", "", words(docstring(node)), ""]
         if bases: lines += [f"A kind of {', '.join(bases)}.", ""]
         if first: lines += [*table(source, first), *self.errors(source, first)]
         public = [f for f in fields if isinstance(f.target, ast.Name) and not f.target.id.startswith("_")]
