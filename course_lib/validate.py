@@ -106,7 +106,8 @@ def require(
     error: type[Exception] = ValueError, # what is raised
     values: Tensor | None = None, # the values that `ok` speaks of; the first bad one is named in the message
 ) -> None:
-    """Raise `error` unless all of `ok` hold: at once on the CPU, by an assertion on CUDA, not where nothing can be seen.
+    """Raise `error` unless all of `ok` hold: at once on the CPU, by an assertion on CUDA, not where nothing can be
+    seen.
 
     Args:
         ok: booleans
@@ -316,7 +317,8 @@ def check_loss(
     label_smoothing: float = 0.0, # 0 to 1
     probabilities: bool = True, # whether class probabilities may be given
 ) -> bool: # True for class indices, False for class probabilities
-    """The contract but for the values of the labels, which `class_labels` looks at. Raises `TypeError` and `ValueError`.
+    """The contract but for the values of the labels, which `class_labels` looks at. Raises `TypeError` and
+    `ValueError`.
 
     Args:
         name: of the logits

@@ -60,7 +60,8 @@ class RandomForest(TreeEstimator):
         y: Any, # class or number for each row [rows]
         sample_weight: Any = None, # weight of each row, at least 0 [rows]
     ) -> 'RandomForest': # itself
-        """Grow the trees. Raises `ValueError` or `TypeError` for settings and tables that make no sense, and names them.
+        """Grow the trees. Raises `ValueError` or `TypeError` for settings and tables that make no sense, and names
+        them.
 
         Args:
             X: table of numbers, array or data frame [rows, columns]

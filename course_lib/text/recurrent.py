@@ -301,7 +301,8 @@ def check_ids(
     ids: Tensor, # tokens [N, L]
     n_words: int, # words in the vocabulary
 ) -> None:
-    """Raise `TypeError` unless these are whole numbers, `ValueError` for no tokens, `IndexError` outside the vocabulary.
+    """Raise `TypeError` unless these are whole numbers, `ValueError` for no tokens, `IndexError` outside the
+    vocabulary.
 
     Args:
         ids: tokens [N, L]

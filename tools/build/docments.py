@@ -4,12 +4,14 @@
 (`python course.py export` calls this after nbdev). The notebooks hold each comment once, in the signature.
 """
 import ast
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 from tools.build.source import SECTIONS, Function, Source, docstring, parameters
 from tools.notebooks import ROOT
 
+WIDTH = 120  # of a line, with its indentation
 Documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -25,6 +27,11 @@ def documented(source: Source) -> Iterator[Documented]:
 def section(title: str, rows: list[str]) -> list[str]:
     "The lines of one section, none without rows"
     return ["", title, *("    " + row for row in rows)] if rows else []
+
+
+def wrap(line: str, width: int) -> list[str]:
+    "A line, broken where it is too long"
+    return textwrap.wrap(line, width, subsequent_indent=" "*8, break_on_hyphens=False, break_long_words=False) or [""]
 
 
 def of_function(source: Source, node: Function) -> list[str]:
@@ -64,7 +71,9 @@ def rewritten(source: Source) -> str:
         if mark not in ('"', '"""') or not text.endswith(mark):
             raise ValueError(f"{source.file}: the docstring of {node.name} must stand alone between quotation marks")
         body = text[len(mark):-len(mark)].rstrip()
-        more = "\n".join(indent + line if line else "" for line in new).replace("\\", "\\\\").replace('"""', '""\\"')
+        if "\n" not in body: body = f"\n{indent}".join(textwrap.wrap(body, WIDTH - len(indent) - 3))
+        wrapped = [part for line in new for part in wrap(line, WIDTH - len(indent))]
+        more = "\n".join(indent + line if line else "" for line in wrapped).replace("\\", "\\\\").replace('"""', '""\\"')
         lines[old.lineno - 1:last + 1] = [f'{indent}"""{body}\n{more}\n{indent}"""\n']
     return "".join(lines)
 
