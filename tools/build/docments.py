@@ -73,7 +73,8 @@ def rewritten(source: Source) -> str:
         body = text[len(mark):-len(mark)].rstrip()
         if "\n" not in body: body = f"\n{indent}".join(textwrap.wrap(body, WIDTH - len(indent) - 3))
         wrapped = [part for line in new for part in wrap(line, WIDTH - len(indent))]
-        more = "\n".join(indent + line if line else "" for line in wrapped).replace("\\", "\\\\").replace('"""', '""\\"')
+        more = "\n".join(indent + line if line else "" for line in wrapped)
+        more = more.replace("\\", "\\\\").replace('"""', '""\\"')
         lines[old.lineno - 1:last + 1] = [f'{indent}"""{body}\n{more}\n{indent}"""\n']
     return "".join(lines)
 
