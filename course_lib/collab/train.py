@@ -11,27 +11,23 @@ __all__ = ['Epoch', 'fit']
 import math
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 from .ratings import Loaders, RatingBatches
 from .recommender import Recommender
+from ..groups import check_same, group_mean, mean_over
 from ..schedules import one_cycle
 
 # %% ../../nbs/lib/09_collab_train.ipynb #903ba7a4
 @dataclass
 class Epoch:
-    """What one pass over the training ratings gave
-
-    Holds:
-        epoch: from 1
-        train_loss: mean squared error while training
-        valid_loss: mean squared error on the validation ratings
-        seconds: wall-clock time of the pass
-    """
+    "What one pass over the training ratings gave"
     epoch: int # from 1
     train_loss: float # mean squared error while training
     valid_loss: float | None # mean squared error on the validation ratings
@@ -44,7 +40,8 @@ class Epoch:
 class _AdamW:
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2), PyTorch's fused form: one pass
     over the memory a step"""
-    def __init__(self, model: nn.Module, weight_decay: float):
+    def __init__(self, model: nn.Module, weight_decay: float, group: Any = None):
+        self.group = group
         named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
         # the mean is not pulled to zero, biases are less
         rates = [0. if p.ndim == 0 else weight_decay/5 if 'bias' in n else weight_decay for n, p in named]
@@ -56,7 +53,8 @@ class _AdamW:
     @torch.no_grad()
     def step(self, loss: Tensor, lr: float, beta1: float, beta2: float = 0.99, eps: float = 1e-5) -> None:
         "One step against the gradient of `loss`"
-        grads = torch.autograd.grad(loss, self.params)
+        grads = list(torch.autograd.grad(loss, self.params))
+        if self.group is not None: grads = group_mean(grads, self.group)
         for rate, group in self.groups.items():
             params, g, m, v, steps = ([x[k] for k in group] for x in (self.params, grads, self.m, self.v, self.steps))
             adamw(params, g, m, v, [], steps, fused=True, amsgrad=False, maximize=False,
@@ -84,6 +82,25 @@ def _check(model: nn.Module, loaders: Loaders, epochs: int, patience: int | None
     if y_range and not (y_range[0] <= y.min() and y.max() <= y_range[1]):
         raise ValueError(f"ratings from {y.min():g} to {y.max():g} do not fit y_range={y_range}; widen it")
 
+class _Share:
+    "This process's part of each batch, and the loss whose mean over the processes is that of the whole batch"
+    def __init__(self, group: Any, model: nn.Module, batches: RatingBatches):
+        self.group = group
+        if group is None: return
+        self.rows = slice(dist.get_rank(group), None, dist.get_world_size(group))
+        held = {'the pairs': batches.x, 'the ratings': batches.y, 'the order': batches.generator.get_state()}
+        check_same(held, group, "give every process the same ratings, and loaders with the same seed")
+        check_same(model.state_dict(), group)
+
+    def loss(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        "The mean squared error of a batch, or a part of it"
+        if self.group is None: return F.mse_loss(model(x), target)
+        return mean_over((model(x[self.rows]) - target[self.rows]).square(), None, self.group)
+
+    def mean(self, total: Tensor) -> float:
+        "The mean over the processes"
+        return (total if self.group is None else group_mean([total], self.group)[0]).item()
+
 class _Best:
     "The weights with the least validation loss so far"
     def __init__(self, model: nn.Module):
@@ -110,29 +127,18 @@ def fit(
     weight_decay: float = 0.25, # decoupled (AdamW), a fifth of it for biases; let it grow with the batch size
     patience: int | None = None, # stop after so many epochs without a better validation loss, and go back to the best
     progress: bool = True, # print a line an epoch
+    process_group: 'torch.distributed.ProcessGroup | None' = None, # train on its processes as one would; all call `fit`
 ) -> list[Epoch]: # one entry an epoch; the model is in eval mode on the CPU afterwards
     """Train with AdamW and one cycle. Raises `ValueError` for ratings outside `model.y_range`, wrong sizes, and a
-    loss that is not finite.
-
-    Args:
-        model: takes integer pairs [B, 2], returns ratings [B]
-        loaders: from `Ratings.loaders`
-        epochs: passes over the training ratings
-        lr: peak of the one-cycle schedule
-        weight_decay: decoupled (AdamW), a fifth of it for biases; let it grow with the batch size
-        patience: stop after so many epochs without a better validation loss, and go back to the best
-        progress: print a line an epoch
-
-    Returns:
-        one entry an epoch; the model is in eval mode on the CPU afterwards
-    """
+    loss that is not finite; on every process of a group for models, ratings or orders that differ between them."""
     train, valid, ratings = loaders.train, loaders.valid, loaders.train.ratings
     if getattr(model, 'n_users', 0) is None: model.build(ratings.n_users, ratings.n_items)  # type: ignore[operator]
     _check(model, loaders, epochs, patience)
     model.to(train.device).train()
     if isinstance(model, Recommender): model.remember(ratings)
     if callable(begin := getattr(model, 'start', None)): begin(train.y.mean().item())
-    opt, steps = _AdamW(model, weight_decay), max(2, epochs*len(train))
+    share = _Share(process_group, model, train)
+    opt, steps = _AdamW(model, weight_decay, process_group), max(2, epochs*len(train))
     momentum = one_cycle(0.85, steps, div=0.85/0.95, div_final=0.85/0.95)  # from 0.95 to 0.85 and back
     schedule = iter(zip(one_cycle(lr, steps).tolist(), momentum.tolist()))
     history: list[Epoch] = []
@@ -140,10 +146,10 @@ def fit(
     for epoch in range(1, epochs + 1):
         start, total = time.perf_counter(), torch.zeros((), device=train.device)
         for x, target in train:
-            loss = F.mse_loss(model(x), target)
+            loss = share.loss(model, x, target)
             opt.step(loss, *next(schedule))
-            total += loss.detach()*len(target)
-        train_loss = total.item()/len(train.y)
+            total = total + loss.detach()*len(target)
+        train_loss = share.mean(total)/len(train.y)
         if not math.isfinite(train_loss): raise ValueError(f"the loss of epoch {epoch} is {train_loss}; lower lr={lr}")
         valid_loss = None if valid is None else _mse(model, valid)
         history.append(Epoch(epoch, train_loss, valid_loss, time.perf_counter() - start))

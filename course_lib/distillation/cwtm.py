@@ -9,7 +9,6 @@ __all__ = ['cwtm_loss', 'CWTMLoss']
 
 # %% ../../nbs/lib/08_distillation_cwtm.ipynb #71205157
 import warnings
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +16,8 @@ from torch import Tensor, nn
 from .chunked import _weighted
 from .inputs import _Batch, _batch
 from .weights import (
-    _check_finite, _check_normalizer, _given_confidence, _masked, _teacher_weight, _total, _without_nonfinite)
+    _check_finite, _given_confidence, _masked, _teacher_weight, _total, _without_nonfinite)
+from ..groups import Normalizer, check_normalizer
 from ..validate import check_choice, check_tensor, like_torch
 
 # %% ../../nbs/lib/08_distillation_cwtm.ipynb #8814dcf4
@@ -34,18 +34,18 @@ def _folded(b: _Batch, weight: Tensor | None, label_smoothing: float) -> tuple[T
     return y, b.counts, share
 
 # %% ../../nbs/lib/08_distillation_cwtm.ipynb #9d9e0b05
-def _check_options(weigh: str, value: str, normalizer: Any, reduction: str, nonfinite: str) -> None:
+def _check_options(weigh: str, value: str, normalizer: Normalizer, reduction: str, nonfinite: str) -> None:
     "Raises `TypeError`, `ValueError` naming the option"
     check_choice('weigh', weigh, ('max', 'label'))
     check_choice('value', value, ('weighted', 'plain'))
     check_choice('nonfinite', nonfinite, ('raise', 'ignore'))
-    _check_normalizer(normalizer, reduction)
+    check_normalizer(normalizer, reduction)
 
 def _weights(
     sure: Tensor, # [N, …], the confidence
     factor: Tensor | None, # [N, …], what each cross-entropy is multiplied by (None: one)
     share: Tensor | None, # [N, …], what each sample counts in the mean (None: one)
-    normalizer: Any, # 'batch', a number or a process group
+    normalizer: Normalizer, # 'batch', a number or a process group
     reduction: str, # 'mean', 'sum' or 'none'
 ) -> Tensor: # [N, …]
     "The weights of the cross-entropies: divided by their sum for 'mean', of mean one for the others"
@@ -63,7 +63,7 @@ def cwtm_loss(
     confidence: Tensor | None = None, # instead: [N] or [N, d1, …], ≥ 0, on any device, as from `teacher_confidence`
     weigh: str = 'max', # 'max': the teacher's largest probability (eq. 10); 'label': that of the label (eq. 9)
     value: str = 'weighted', # 'weighted': Σ w CE; 'plain': cross-entropy with that one's gradient, see below
-    normalizer: 'str | float | Tensor | torch.distributed.ProcessGroup' = 'batch', # what Σ confidence·CE is divided by
+    normalizer: Normalizer = 'batch', # what Σ confidence·CE is divided by
     ignore_index: int = -100, # samples with this label count nowhere (class indices only)
     label_smoothing: float = 0.0, # 0 to 1, as in `F.cross_entropy`
     weight: Tensor | None = None, # [C], a weight per class, as in `F.cross_entropy`
@@ -114,7 +114,8 @@ def cwtm_loss(
     each = reduction == 'none'
     loss = _weighted(b.student, target, _weights(sure, factor, share, normalizer, reduction), each)
     if value == 'plain':
-        equal = _weights(torch.ones_like(sure), factor, share, 'batch', reduction)
+        group = 'batch' if isinstance(normalizer, (int, float, Tensor)) else normalizer  # a number is for confidences
+        equal = _weights(torch.ones_like(sure), factor, share, group, reduction)
         loss = _weighted(b.student.detach(), target, equal, each) + (loss - loss.detach())
     return b.reduced(loss)
 
@@ -138,7 +139,7 @@ class CWTMLoss(nn.Module):
         *,
         weigh: str = 'max', # 'max' (eq. 10) or 'label' (eq. 9)
         value: str = 'weighted', # 'weighted' or 'plain'
-        normalizer: 'str | float | Tensor | torch.distributed.ProcessGroup' = 'batch', # see `cwtm_loss`
+        normalizer: Normalizer = 'batch', # see `cwtm_loss`
         ignore_index: int = -100, # samples with this label count nowhere
         label_smoothing: float = 0.0, # 0 to 1
         weight: Tensor | None = None, # [C], a weight per class; moves with the module

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .inputs import _Batch, _batch
+from ..groups import Normalizer, check_normalizer, divisor
 from ..validate import REDUCTIONS, check_between, check_choice, check_tensor, like_torch, require
 
 # %% ../../nbs/lib/08_distillation_soft.ipynb #6d50305f
@@ -24,9 +25,11 @@ def _soft_batch(
     ignore_index: int, # samples with this label count nowhere
     reduction: str, # 'mean', 'sum' or 'none'
     dim: int, # the dimension of the classes
+    normalizer: Normalizer, # what the mean divides by
 ) -> _Batch: # what the loss works on
     "What a loss of this page works on. Raises `TypeError`, `ValueError`, `IndexError`."
     check_choice('reduction', reduction, REDUCTIONS)
+    check_normalizer(normalizer, reduction)
     check_tensor('teacher_logits', teacher_logits)
     return _batch(student_logits, target, teacher_logits, ignore_index, reduction, dim=dim)
 
@@ -50,14 +53,15 @@ def _label_loss(b: _Batch) -> Tensor:
     if b.target.is_floating_point(): return -_expected(b.target, log_q)
     return -log_q.gather(1, b.target[:, None]).squeeze(1)
 
-def _reduced(b: _Batch, losses: Tensor, reduction: str) -> Tensor:
+def _reduced(b: _Batch, losses: Tensor, reduction: str, normalizer: Normalizer = 'batch') -> Tensor:
     "The mean or sum of `losses` [N, …] over the samples that count, or each of them"
     if b.counts is not None: losses = torch.where(b.counts == 0, 0, losses*b.counts)
     if reduction == 'none': return b.reduced(losses)
     if reduction == 'sum': return b.reduced(losses.sum())
-    if b.counts is None: return b.reduced(losses.sum()/max(losses.numel(), 1))
-    count = b.counts.sum()
-    return b.reduced(losses.sum()/(count + (count == 0)))
+    loss = losses.sum()
+    count = torch.full_like(loss.detach(), losses.numel()) if b.counts is None else b.counts.sum().to(loss.dtype)
+    total = divisor(count, normalizer)
+    return b.reduced(loss/(total + (total == 0)))
 
 # %% ../../nbs/lib/08_distillation_soft.ipynb #10a86964
 @like_torch
@@ -71,32 +75,19 @@ def kd_loss(
     ignore_index: int = -100, # samples with this label count nowhere
     reduction: str = 'mean', # 'mean' over samples, 'sum' or 'none'
     dim: int = 1, # where the classes stand; -1 for a language model's [B, T, V]
+    normalizer: Normalizer = 'batch', # what the mean divides by, or a process group for all its rows
 ) -> Tensor: # a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
     """`alpha T² KL(teacher ‖ student) + (1 - alpha) CE`, knowledge distillation (Hinton et al. 2015, arXiv 1503.02531).
 
-    Raises `TypeError`, `ValueError`, `IndexError` naming the argument.
-
-    Args:
-        student_logits: [C], [N, C] or [N, C, d1, …], floating point
-        target: [N, …] int64 or [N, C, …] probabilities; may be None with alpha=1
-        teacher_logits: [N, C, …] as the student's; never gets a gradient
-        temperature: > 0; both softmaxes are taken of logits/temperature
-        alpha: 0 to 1: the teacher's share; the labels' cross-entropy has the rest
-        ignore_index: samples with this label count nowhere
-        reduction: 'mean' over samples, 'sum' or 'none'
-        dim: where the classes stand; -1 for a language model's [B, T, V]
-
-    Returns:
-        a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
-    """
+    Raises `TypeError`, `ValueError`, `IndexError` naming the argument."""
     if not 0 < temperature < math.inf: raise ValueError(f"temperature must be positive and finite, got {temperature}")
     check_between('alpha', alpha, 0, 1)
     if alpha < 1: _need_target(target, 'alpha', alpha)
-    b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction, dim)
+    b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction, dim, normalizer)
     log_p, log_q = (torch.log_softmax(x/temperature, 1, dtype=b.wide) for x in (b.teacher, b.student))
     losses = alpha*temperature**2*_expected(_finite(log_p.exp()), log_p - log_q)
     if alpha < 1: losses = losses + (1 - alpha)*_label_loss(b)
-    return _reduced(b, losses, reduction)
+    return _reduced(b, losses, reduction, normalizer)
 
 # %% ../../nbs/lib/08_distillation_soft.ipynb #805f7672
 @like_torch
@@ -109,29 +100,17 @@ def ban_loss(
     ignore_index: int = -100, # samples with this label count nowhere
     reduction: str = 'mean', # 'mean' over samples, 'sum' or 'none'
     dim: int = 1, # where the classes stand; -1 for a language model's [B, T, V]
+    normalizer: Normalizer = 'batch', # what the mean divides by, or a process group for all its rows
 ) -> Tensor: # a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
     """Cross-entropy to the teacher's probabilities at temperature 1, plus `label_weight` times the labels' (born-again
-    networks, arXiv 1805.04770, section 3.1). Raises `TypeError`, `ValueError`, `IndexError` naming the argument.
-
-    Args:
-        student_logits: [C], [N, C] or [N, C, d1, …], floating point
-        target: [N, …] int64 or [N, C, …] probabilities; not used with label_weight=0 but for ignore_index
-        teacher_logits: [N, C, …] as the student's; never gets a gradient
-        label_weight: ≥ 0: 0 is BAN, 1 is BAN+L
-        ignore_index: samples with this label count nowhere
-        reduction: 'mean' over samples, 'sum' or 'none'
-        dim: where the classes stand; -1 for a language model's [B, T, V]
-
-    Returns:
-        a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
-    """
+    networks, arXiv 1805.04770, section 3.1). Raises `TypeError`, `ValueError`, `IndexError` naming the argument."""
     check_between('label_weight', label_weight, 0)
     if label_weight: _need_target(target, 'label_weight', label_weight)
-    b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction, dim)
+    b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction, dim, normalizer)
     p, log_q = torch.softmax(b.teacher, 1, dtype=b.wide), torch.log_softmax(b.student, 1, dtype=b.wide)
     losses = -_expected(_finite(p), log_q)
     if label_weight: losses = losses + label_weight*_label_loss(b)
-    return _reduced(b, losses, reduction)
+    return _reduced(b, losses, reduction, normalizer)
 
 # %% ../../nbs/lib/08_distillation_soft.ipynb #1aa281cc
 def _computed(shape: torch.Size, device: torch.device, generator: torch.Generator) -> Tensor:
@@ -162,15 +141,7 @@ def permute_non_argmax(
     probs: Tensor, # probabilities [N, C, …]
     generator: torch.Generator | None = None, # where they come from, on any device; torch's global one if None
 ) -> Tensor: # [N, C, …], the largest entry of each sample in its place, the others in a random order
-    """Permute the classes other than the largest, for every sample anew (arXiv 1805.04770, section 3.2)
-
-    Args:
-        probs: probabilities [N, C, …]
-        generator: where they come from, on any device; torch's global one if None
-
-    Returns:
-        [N, C, …], the largest entry of each sample in its place, the others in a random order
-    """
+    "Permute the classes other than the largest, for every sample anew (arXiv 1805.04770, section 3.2)"
     return _permuted(probs, None, generator)
 
 # %% ../../nbs/lib/08_distillation_soft.ipynb #20d911ce
@@ -184,23 +155,12 @@ def dkpp_loss(
     ignore_index: int = -100, # samples with this label count nowhere
     reduction: str = 'mean', # 'mean' over samples, 'sum' or 'none'
     dim: int = 1, # where the classes stand; -1 for a language model's [B, T, V]
+    normalizer: Normalizer = 'batch', # what the mean divides by, or a process group for all its rows
 ) -> Tensor: # a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
     """Cross-entropy to the teacher's probabilities with the classes other than its guess permuted in each sample (DKPP,
-    arXiv 1805.04770, eq. 11). Raises `TypeError`, `ValueError`, `IndexError` naming the argument.
-
-    Args:
-        student_logits: [C], [N, C] or [N, C, d1, …], floating point
-        target: [N, …] int64 or [N, C, …] probabilities; used for ignore_index only
-        teacher_logits: [N, C, …] as the student's; never gets a gradient
-        generator: where the permutations come from, on any device
-        ignore_index: samples with this label count nowhere
-        reduction: 'mean' over samples, 'sum' or 'none'
-        dim: where the classes stand; -1 for a language model's [B, T, V]
-
-    Returns:
-        a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
-    """
-    b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction, dim)
+    arXiv 1805.04770, eq. 11). Raises `TypeError`, `ValueError`, `IndexError` naming the argument."""
+    b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction, dim, normalizer)
     p = _finite(torch.softmax(b.teacher, 1, dtype=b.wide))
     p = _permuted(p, b.teacher.eq(-math.inf), generator)  # what is ruled out stays so
-    return _reduced(b, -_expected(p, torch.log_softmax(b.student, 1, dtype=b.wide)), reduction)
+    losses = -_expected(p, torch.log_softmax(b.student, 1, dtype=b.wide))
+    return _reduced(b, losses, reduction, normalizer)

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from .inputs import _Batch
-from ..validate import check_choice, check_float, holds, require
+from ..groups import Normalizer, divisor
+from ..validate import check_float, holds, require
 
 # %% ../../nbs/lib/08_distillation_weights.ipynb #bee80bcc
 _LARGE = 1 << 19  # from this many logits on, a pass over memory costs more than a call per chunk
@@ -56,30 +57,10 @@ def _given_confidence(confidence: Tensor, b: _Batch, nonfinite: str) -> Tensor:
     return c if c.shape == shape else c.reshape(-1, *(1,)*(len(shape) - 1)).expand(shape)
 
 # %% ../../nbs/lib/08_distillation_weights.ipynb #179fee3d
-def _check_normalizer(normalizer: Any, reduction: str) -> None:
-    "Raises `TypeError`, `ValueError`"
-    if isinstance(normalizer, str): return check_choice('normalizer', normalizer, ('batch',))
-    if reduction != 'mean':
-        raise ValueError(f"a normalizer belongs to reduction='mean', got reduction={reduction!r}; "
-                         "divide the sum yourself")
-    if isinstance(normalizer, Tensor):
-        if normalizer.ndim: raise ValueError(f"normalizer must be one number, got shape {tuple(normalizer.shape)}")
-        require((normalizer > 0) & normalizer.isfinite(), "normalizer must be positive and finite", values=normalizer)
-    elif isinstance(normalizer, (int, float)):
-        if not 0 < normalizer < math.inf: raise ValueError(f"normalizer must be positive and finite, got {normalizer}")
-    elif not isinstance(normalizer, torch.distributed.ProcessGroup):
-        raise TypeError("normalizer must be 'batch', a positive number or a process group, "
-                        f"got {type(normalizer).__name__}")
-
-def _total(w: Tensor, normalizer: Any) -> Tensor | float:
+def _total(w: Tensor, normalizer: Normalizer) -> Tensor | float:
     "What the weighted sum is divided by; a zero sum becomes one, so that an empty batch gives a zero"
-    if isinstance(normalizer, Tensor): return normalizer.detach().to(w.dtype)
-    if isinstance(normalizer, (int, float)): return normalizer
-    total = w.sum()
-    if normalizer != 'batch':
-        torch.distributed.all_reduce(total, group=normalizer)
-        total = total/torch.distributed.get_world_size(normalizer)
-    return total + (total == 0)
+    total = divisor(w.sum(), normalizer)
+    return total + (total == 0) if isinstance(total, Tensor) else total
 
 # %% ../../nbs/lib/08_distillation_weights.ipynb #795f5e77
 def _masked(confidence: Tensor, counts: Tensor | None) -> Tensor:

@@ -13,6 +13,7 @@ import functools
 import torch
 from torch import Tensor
 
+from ..groups import Normalizer, check_normalizer, divisor, reduced
 from .lean import _as_batch, _pick, _reduce, _soft_surprise, _surprise
 from course_lib.validate import (
     REDUCTIONS, autocast_float, check_choice, check_float, check_like, check_loss, check_tensor,
@@ -99,6 +100,7 @@ def kl_div(
     target: Tensor, # probabilities p (logarithms with `log_target`), broadcasting with `input`
     reduction: str = 'mean', # 'mean' (all elements), 'batchmean' (sum/`len(input)`), 'sum', 'none'
     log_target: bool = False, # whether `target` holds log-probabilities
+    normalizer: Normalizer = 'batch', # what the mean divides by, or a process group for all its rows
 ) -> Tensor: # a number, or for 'none' one per element
     """KL(p || q) (Kullback and Leibler 1951). Raises `ValueError` (shapes), `TypeError` (dtypes).
 
@@ -112,6 +114,7 @@ def kl_div(
         a number, or for 'none' one per element
     """
     check_choice('reduction', reduction, ('mean', 'batchmean', 'sum', 'none'))
+    check_normalizer(normalizer, reduction)
     check_float('input', input)
     check_float('target', target)
     pairs = zip(reversed(input.shape), reversed(target.shape))
@@ -120,9 +123,9 @@ def kl_div(
                          f"or one that broadcasts with it, got {tuple(target.shape)}")
     input, target = autocast_float(input), autocast_float(target)
     loss = target.exp()*(target - input) if log_target else _x_log_x(target) - target*input
-    if reduction == 'none': return loss
-    if reduction == 'mean': return loss.mean()
-    return loss.sum()/(input.shape[0] if reduction == 'batchmean' and input.dim() else 1)
+    if reduction != 'batchmean': return reduced(loss, None, reduction, normalizer)
+    total = loss.sum()
+    return total/divisor(torch.full_like(total, len(input) if input.dim() else 1), normalizer)
 
 # %% ../../nbs/04_losses.ipynb #87d95f82
 @like_torch
@@ -132,6 +135,7 @@ def nll_loss(
     weight: Tensor | None = None, # [C], what an item of each class counts
     ignore_index: int = -100, # items with this label count nothing
     reduction: str = 'mean', # 'mean' (over the weights of what counts), 'sum', 'none'
+    normalizer: Normalizer = 'batch', # what the mean divides by, or a process group for all its rows
 ) -> Tensor: # a number, or for 'none' the shape of `target`
     """Negative log-likelihood of the right classes. Raises as `cross_entropy` does.
 
@@ -151,14 +155,14 @@ def nll_loss(
     x, labels, share = _as_batch(log_probs, target, ignore_index)
     loss = -_pick(x, labels).to(sum_dtype(x.dtype))
     if weight is not None: loss = loss*weight[labels]
-    loss = _reduce(loss, labels, share, weight, reduction).to(x.dtype)
+    loss = _reduce(loss, labels, share, weight, reduction, normalizer).to(x.dtype)
     return loss.squeeze(0) if log_probs.dim() == 1 and reduction == 'none' else loss
 
 # %% ../../nbs/04_losses.ipynb #f76045a2
-def _soft(x: Tensor, p: Tensor, weight: Tensor | None, reduction: str, smoothing: float) -> Tensor:
+def _soft(x: Tensor, p: Tensor, weight: Tensor | None, reduction: str, smoothing: float,
+          normalizer: Normalizer) -> Tensor:
     "`cross_entropy` for class probabilities `p`"
-    loss = _soft_surprise(x, p, weight, smoothing)
-    if reduction != 'none': loss = loss.mean() if reduction == 'mean' else loss.sum()
+    loss = reduced(_soft_surprise(x, p, weight, smoothing), None, reduction, normalizer)
     dtypes = [t.dtype for t in (x, p, weight) if t is not None]
     return loss.to(functools.reduce(torch.promote_types, dtypes))
 
@@ -171,6 +175,7 @@ def cross_entropy(
     ignore_index: int = -100, # items with this label count nothing (class indices only)
     reduction: str = 'mean', # 'mean' (for indices over the weights that count), 'sum', 'none'
     label_smoothing: float = 0.0, # 0 to 1, the share spread evenly (Szegedy et al. 2016, section 7)
+    normalizer: Normalizer = 'batch', # what the mean divides by, or a process group for all its rows
 ) -> Tensor: # nats: a number, or for 'none' one per item
     """Cross-entropy of softmax(input). Raises `ValueError`, `TypeError`, `IndexError` (labels).
 
@@ -188,10 +193,11 @@ def cross_entropy(
     input, weight = autocast_float(input), autocast_float(weight)
     indices = check_loss('input', input, target, weight, ignore_index=ignore_index,
                          reduction=reduction, label_smoothing=label_smoothing)
-    if not indices: return _soft(input, autocast_float(target), weight, reduction, label_smoothing)
+    if not indices:
+        return _soft(input, autocast_float(target), weight, reduction, label_smoothing, normalizer)
     x, labels, share = _as_batch(input, target, ignore_index)
     loss = _surprise(x, labels, weight, label_smoothing)
-    loss = _reduce(loss, labels, share, weight, reduction).to(x.dtype)
+    loss = _reduce(loss, labels, share, weight, reduction, normalizer).to(x.dtype)
     return loss.squeeze(0) if input.dim() == 1 and reduction == 'none' else loss
 
 # %% ../../nbs/04_losses.ipynb #fdc9588d
@@ -213,6 +219,7 @@ def binary_cross_entropy_with_logits(
     weight: Tensor | None = None, # what each element counts; broadcasts with `input`
     reduction: str = 'mean', # 'mean' (over every element), 'sum', 'none'
     pos_weight: Tensor | None = None, # what a positive counts, such as [C]; broadcasts with `input`
+    normalizer: Normalizer = 'batch', # what the mean divides by, or a process group for all its rows
 ) -> Tensor: # a number, or for 'none' the shape of `input`
     """Cross-entropy of sigmoid(input), a question per element. Raises `ValueError`, `TypeError`.
 
@@ -239,4 +246,4 @@ def binary_cross_entropy_with_logits(
     loss = (1 - target)*x + log_1_exp
     if weight is not None: loss = loss*weight
     loss = loss.to(functools.reduce(torch.promote_types, dtypes))
-    return loss if reduction == 'none' else loss.mean() if reduction == 'mean' else loss.sum()
+    return reduced(loss, None, reduction, normalizer)

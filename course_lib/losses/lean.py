@@ -11,6 +11,7 @@ __all__ = []
 import torch
 from torch import Tensor
 
+from ..groups import Normalizer, reduced
 from ..validate import class_labels, sum_dtype
 
 # %% ../../nbs/lib/04_losses_lean.ipynb #c19fdead
@@ -33,14 +34,13 @@ def _as_batch(x: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Ten
 
 def _reduce(
     loss: Tensor, labels: Tensor, share: Tensor | None, weight: Tensor | None, reduction: str,
+    normalizer: Normalizer = 'batch',
 ) -> Tensor:
     "Leave out what is ignored, then the mean (over the weights of what is left), the sum, or each item"
     if share is not None: loss = torch.where(share == 0, 0, loss*share)
-    if reduction == 'none': return loss
-    if reduction == 'sum': return loss.sum()
     counts = None if weight is None else weight.to(loss.dtype)[labels]
-    if share is not None: counts = share if counts is None else counts*share
-    return loss.mean() if counts is None else loss.sum()/counts.sum()
+    if share is not None: counts = share.to(loss.dtype) if counts is None else counts*share
+    return reduced(loss, counts, reduction, normalizer)
 
 # %% ../../nbs/lib/04_losses_lean.ipynb #f74b4ae1
 def _mean_surprise(z: Tensor, log_total: Tensor, weight: Tensor | None) -> Tensor:

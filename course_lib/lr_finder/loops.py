@@ -76,13 +76,18 @@ class _Part:
     def __getattr__(self, name: str) -> Any: return getattr(self._loader, name)  # what a Learner asks its loader
 
 # %% ../../nbs/lib/05_lr_finder_loops.ipynb #54a349f2
-def _mean_over_ranks(loss: float) -> float:
-    "The mean of a number over all processes"
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1): return loss
-    gloo = dist.get_backend() == 'gloo'
-    total = torch.tensor(loss, dtype=torch.float64 if gloo else torch.float32, device='cpu' if gloo else 'cuda')
-    dist.all_reduce(total)
-    return total.item()/dist.get_world_size()
+def _sum_over_ranks(numbers: Sequence[float], group: Any = None) -> list[float]:
+    "The sums of some numbers over the processes of a group, by default all"
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size(group) > 1): return list(numbers)
+    gloo = dist.get_backend(group) == 'gloo'
+    totals = torch.tensor(numbers, dtype=torch.float64 if gloo else torch.float32, device='cpu' if gloo else 'cuda')
+    dist.all_reduce(totals, group=group)
+    return totals.tolist()
+
+def _mean_over_ranks(loss: float, group: Any = None) -> float:
+    "The mean of a number over the processes of a group, by default all"
+    total, ranks = _sum_over_ranks([loss, 1.], group)
+    return total/ranks
 
 def _checked(loss: Any, attached: bool = True) -> Tensor:
     "The loss, if it is one number that (if `attached`) leads to the parameters"
@@ -132,11 +137,11 @@ class _Loop:
         self, model: nn.Module, dl: Iterable, loss_func: Callable | None = None,
         opt: torch.optim.Optimizer | None = None, accumulate: int = 1,
         amp: 'torch.dtype | torch.amp.GradScaler | None' = None, device: 'torch.device | str | None' = None,
-        step: Callable | None = None, keep: Sequence = (), valid: Iterable | None = None,
+        step: Callable | None = None, keep: Sequence = (), valid: Iterable | None = None, process_group: Any = None,
     ):
         _check_loop(model, dl, loss_func, opt, accumulate, amp, step)
         if valid is not None: _check_valid(valid, loss_func)
-        self.valid = valid
+        self.valid, self.process_group = valid, process_group
         self.model, self.dl, self.loss_func, self.step, self.keep = model, dl, loss_func, step, keep
         self.accumulate = accumulate
         self.opt = opt if opt is not None else torch.optim.Adam([p for p in model.parameters() if p.requires_grad])
@@ -168,7 +173,8 @@ class _Loop:
         with _must_move(self.opt) if self.step else nullcontext():
             for rate in rates:
                 _set_rate(self.opt, rate, self.ratios)
-                losses.append(_mean_over_ranks(self._own_step(batches) if self.step else self._one_step(batches)))
+                loss = self._own_step(batches) if self.step else self._one_step(batches)
+                losses.append(_mean_over_ranks(loss, self.process_group))
                 if stop is not None and stop(losses[-1]): break
         return losses
 
@@ -176,15 +182,20 @@ class _Loop:
     def validate(self) -> float:
         "The mean loss over the examples of `valid`, in evaluation mode"
         self.model.eval()
-        total, count = 0., 0
+        total, count = 0., 0.
         for batch in self.valid:  # type: ignore[union-attr]
             *inputs, target = _split(_moved(batch, self.device))
             with torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext():
                 loss = _checked(self.loss_func(self.model(*inputs), target), False)  # type: ignore[misc]
             size = len(target) if isinstance(target, Tensor) and target.dim() else 1
-            total, count = total + float(loss)*size, count + size
+            mean = float(loss)
+            if self.process_group is not None:  # the loss is this process's part of a mean over the group
+                mean = _mean_over_ranks(mean, self.process_group)
+                size = int(_sum_over_ranks([size], self.process_group)[0])
+            total, count = total + mean*size if size else total, count + size
+        if self.process_group is None: total, count = _sum_over_ranks([total, count])
         if not count: raise ValueError(_NO_BATCH.format('valid'))
-        return _mean_over_ranks(total/count)
+        return total/count
 
     def _own_step(self, batches: Iterator) -> float:
         "One call of the user's step"
@@ -275,7 +286,7 @@ def _rate_setter(loop: '_LearnerLoop', rates: _Rates, stop: Callable | None, mom
             if moms is not None and 'mom' in self.opt.hypers[0]: self.opt.set_hyper('mom', moms[len(losses)])
         def after_loss(self) -> None: _checked(self.learn.loss_grad)
         def after_batch(self) -> None:
-            losses.append(_mean_over_ranks(float(self.learn.loss.detach())))
+            losses.append(_mean_over_ranks(float(self.learn.loss.detach()), loop.process_group))
             if len(losses) == len(rates) or (stop is not None and stop(losses[-1])): raise CancelFitException()
         def before_validate(self) -> None: raise CancelValidException()
     return LRFinder()
@@ -283,13 +294,13 @@ def _rate_setter(loop: '_LearnerLoop', rates: _Rates, stop: Callable | None, mom
 # %% ../../nbs/lib/05_lr_finder_loops.ipynb #531500ee
 class _LearnerLoop:
     "The loop of a fastai `Learner`, with its callbacks"
-    def __init__(self, learn: Any, keep: Sequence, valid: Any = None):
+    def __init__(self, learn: Any, keep: Sequence, valid: Any = None, process_group: Any = None):
         if len(learn.dls.train) == 0: raise ValueError(_NO_BATCH.format('learn.dls.train'))
         if not any(p.requires_grad for p in learn.model.parameters()):
             raise ValueError("the model is frozen: none of its parameters requires a gradient; call learn.unfreeze()")
         if valid is not None: _check_loader(valid, 'valid')
         self.learn, self.keep, self.dl, self.valid = learn, keep, learn.dls.train, valid
-        self.accumulate = 1
+        self.accumulate, self.process_group = 1, process_group
         self.ratios: tuple[float, ...] = (1.,)
 
     def holds(self) -> list:
@@ -312,7 +323,7 @@ class _LearnerLoop:
     def validate(self) -> float:
         "The mean loss over `valid` as the Learner's own recorder has it"
         self._silence()
-        return _mean_over_ranks(float(self.learn.validate(dl=self.valid)[0]))
+        return _mean_over_ranks(float(self.learn.validate(dl=self.valid)[0]), self.process_group)
 
     def _silence(self) -> None:
         "Switch off what writes files and draws bars, until the next fit or validation is over"

@@ -127,6 +127,7 @@ def find_lr(
     step: Callable | None = None, # your own training step: takes a batch, moves `opt`, returns the loss
     keep: Sequence[object] = (), # further things to put back, which nothing above leads to
     valid: Iterable | None = None, # loader of batches like those of `dl`, by whose loss `suggest('trials')` then judges
+    process_group: 'torch.distributed.ProcessGroup | None' = None, # the `normalizer` of `loss_func`; None: all, if any
 ) -> LRCurve: # the recorded curve; ask it to `suggest`. It keeps neither model nor loader alive
     """Train briefly while the rate grows and put everything back. Raises `ValueError`, `TypeError` for bad input.
 
@@ -156,11 +157,12 @@ def find_lr(
     if _is_learner(model):
         more = None if accumulate == 1 else accumulate
         _refuse(dl=dl, loss_func=loss_func, opt=opt, amp=amp, device=device, step=step, accumulate=more)
-        loop: Any = _LearnerLoop(model, keep, valid)
-        again = _Again(_LearnerLoop, [model, model.model, model.dls, valid], learn=model, keep=keep, valid=valid)
+        loop: Any = _LearnerLoop(model, keep, valid, process_group)
+        again = _Again(_LearnerLoop, [model, model.model, model.dls, valid], learn=model, keep=keep, valid=valid,
+                       process_group=process_group)
     else:
         parts: dict[str, Any] = dict(model=model, dl=dl, loss_func=loss_func, opt=opt, accumulate=accumulate, amp=amp,
-                                     device=device, step=step, keep=keep, valid=valid)
+                                     device=device, step=step, keep=keep, valid=valid, process_group=process_group)
         loop, again = _Loop(**parts), _Again(_Loop, [model, dl, valid], **parts)
     runs, stopped = _sweeps(loop, rates, repeats, stop_div)
     return LRCurve(rates[:max(map(len, runs))], tuple(runs), num_it, loop.ratios, stopped, again)

@@ -8,9 +8,12 @@ Docs: https://course-lib.github.io/course_lib/lib/segmentation_losses.html.md"""
 __all__ = ['ABSENT', 'AVERAGES', 'dice_loss', 'jaccard_loss', 'lovasz_loss']
 
 # %% ../../nbs/lib/13_segmentation_losses.ipynb #932f22ed
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from ..groups import Normalizer, check_normalizer, group_sum, mean_over
 from course_lib.validate import (
     autocast_float, check_between, check_choice, check_logits, check_target, class_labels, like_torch, sum_dtype,
 )
@@ -24,12 +27,14 @@ def _groups(
     ignore_index: int, # the label of pixels that count nothing
     absent: str, # looked at only, with the rest
     average: str, # 'batch': one group, 'image': a group for each picture
+    normalizer: Normalizer = 'batch', # beside a process group a batch may be empty
 ) -> tuple[Tensor, Tensor, Tensor]: # logits, true masks: [G, C, P]; what a pixel counts, 0, 1 or nan: [G, 1, P]
     "The parts of a loss, groups first, classes second. Raises as `dice_loss` does."
     check_choice('absent', absent, ABSENT)
     check_choice('average', average, AVERAGES)
     classes = check_logits('input', input)
-    if input.numel() == 0: raise ValueError(f"input must have pixels, got shape {tuple(input.shape)}")
+    if input.numel() == 0 and isinstance(normalizer, str):
+        raise ValueError(f"input must have pixels, got shape {tuple(input.shape)}")
     if classes == 1 and isinstance(target, Tensor) and target.shape == input.shape: target = target.squeeze(1)
     check_target(target, 'input', input, ignore_index, probabilities=False)
     if input.dim() == 1: input, target = input[None], target.reshape(1)
@@ -41,7 +46,7 @@ def _groups(
     x = input.to(sum_dtype(input.dtype))
     parts = [torch.where(counted == 0, 0, x), true, counted.to(x.dtype)]
     if average == 'batch': parts = [p.movedim(1, 0).flatten(1)[None] for p in parts]
-    x, true, counted = (p.reshape(*p.shape[:2], -1) for p in parts)
+    x, true, counted = (p.flatten(2) if p.dim() > 2 else p[..., None] for p in parts)
     return x, true, counted
 
 def _probabilities(x: Tensor, counted: Tensor) -> Tensor:
@@ -51,21 +56,32 @@ def _probabilities(x: Tensor, counted: Tensor) -> Tensor:
 # %% ../../nbs/lib/13_segmentation_losses.ipynb #59a78ccc
 def _mean(
     losses: Tensor, # [G, C]
-    true: Tensor, # masks [G, C, P]
+    present: Tensor, # [G, C], whether a class has a true pixel
     absent: str, # 'skip' or 'count'
     among_present: bool, # with 'skip', divide by the number of classes present, not of all
+    normalizer: Normalizer = 'batch', # a process group: over the groups of all its processes
 ) -> Tensor: # a number
     "The mean over groups and classes"
-    if absent == 'count': return losses.mean()
-    present = true.any(-1)
-    losses = torch.where(present, losses, losses*0)
-    return (losses.sum(1)/present.sum(1).clamp(min=1)).mean() if among_present else losses.mean()
+    if absent == 'skip': losses = torch.where(present, losses, losses*0)
+    few = absent == 'skip' and among_present
+    each = losses.sum(1)/present.sum(1).clamp(min=1) if few else losses.mean(1)
+    return mean_over(each, None, normalizer)
 
 # %% ../../nbs/lib/13_segmentation_losses.ipynb #9d0d687c
-def _overlap(x: Tensor, true: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
-    "For each group and class [G, C]: Σ p t, and Σ p + Σ t"
-    p = _probabilities(x, counted)
-    return torch.where(true, p, 0).sum(-1), p.sum(-1) + true.sum(-1)
+def _group_of(normalizer: Normalizer) -> Any:
+    "The process group, or None. Raises `TypeError`, `ValueError`."
+    check_normalizer(normalizer, 'mean')
+    if isinstance(normalizer, (int, float, Tensor)):
+        raise ValueError(f"an overlap is divided by no count: normalizer must be 'batch' or a process group, "
+                         f"got {normalizer}")
+    return None if isinstance(normalizer, str) else normalizer
+
+def _overlap(x: Tensor, true: Tensor, counted: Tensor, group: Any = None) -> tuple[Tensor, Tensor, Tensor]:
+    "For each group and class [G, C]: Σ p t, Σ p + Σ t, and whether a pixel is true; over all of a process group"
+    p, size = _probabilities(x, counted), true.sum(-1)
+    sums = torch.stack([torch.where(true, p, 0).sum(-1), p.sum(-1) + size, size.to(p.dtype)])
+    both, sizes, size = sums if group is None else group_sum(sums, group)
+    return both, sizes, size > 0
 
 def _one_less(part: Tensor, whole: Tensor) -> Tensor:
     "1 - part/whole, and 0 where both are 0"
@@ -80,6 +96,7 @@ def dice_loss(
     absent: str = 'skip', # a class without a true pixel: 'skip' costs nothing, 'count' pays for what was predicted
     average: str = 'batch', # overlaps over all pixels of the batch, or the mean over those of each 'image'
     smooth: float = 1e-5, # added to both sides of the fraction, pixels
+    normalizer: Normalizer = 'batch', # a process group: the loss of the pixels of all its processes
 ) -> Tensor: # 0 to 1, a mean over all classes; 0 if every pixel is ignored
     """One less the soft Dice overlap (Milletari et al. 2016, with plain sums in the denominator).
 
@@ -97,9 +114,10 @@ def dice_loss(
         0 to 1, a mean over all classes; 0 if every pixel is ignored
     """
     check_between('smooth', smooth, 0)
-    x, true, counted = _groups(wide := autocast_float(input), target, ignore_index, absent, average)
-    both, sizes = _overlap(x, true, counted)
-    return _mean(_one_less(2*both + smooth, sizes + smooth), true, absent, False).to(wide.dtype)
+    group = _group_of(normalizer)
+    x, true, counted = _groups(wide := autocast_float(input), target, ignore_index, absent, average, normalizer)
+    both, sizes, present = _overlap(x, true, counted, group if average == 'batch' else None)
+    return _mean(_one_less(2*both + smooth, sizes + smooth), present, absent, False, normalizer).to(wide.dtype)
 
 @like_torch
 def jaccard_loss(
@@ -109,6 +127,7 @@ def jaccard_loss(
     absent: str = 'skip', # a class without a true pixel: 'skip' costs nothing, 'count' pays for what was predicted
     average: str = 'batch', # overlaps over all pixels of the batch, or the mean over those of each 'image'
     smooth: float = 1e-5, # added to both sides of the fraction, pixels
+    normalizer: Normalizer = 'batch', # a process group: the loss of the pixels of all its processes
 ) -> Tensor: # 0 to 1, a mean over all classes; 0 if every pixel is ignored
     """One less the soft intersection over union (Rahman and Wang 2016). Raises as `dice_loss` does.
 
@@ -124,9 +143,10 @@ def jaccard_loss(
         0 to 1, a mean over all classes; 0 if every pixel is ignored
     """
     check_between('smooth', smooth, 0)
-    x, true, counted = _groups(wide := autocast_float(input), target, ignore_index, absent, average)
-    both, sizes = _overlap(x, true, counted)
-    return _mean(_one_less(both + smooth, sizes - both + smooth), true, absent, False).to(wide.dtype)
+    group = _group_of(normalizer)
+    x, true, counted = _groups(wide := autocast_float(input), target, ignore_index, absent, average, normalizer)
+    both, sizes, present = _overlap(x, true, counted, group if average == 'batch' else None)
+    return _mean(_one_less(both + smooth, sizes - both + smooth), present, absent, False, normalizer).to(wide.dtype)
 
 # %% ../../nbs/lib/13_segmentation_losses.ipynb #fc38868f
 def _shares(true: Tensor, kept: Tensor, dtype: torch.dtype) -> Tensor:
@@ -145,6 +165,7 @@ def lovasz_loss(
     ignore_index: int = -100, # pixels with this label count nothing
     absent: str = 'skip', # a class without a true pixel: 'skip' leaves it out, 'count' takes its worst pixel's error
     average: str = 'batch', # overlaps over all pixels of the batch, or the mean over those of each 'image'
+    normalizer: Normalizer = 'batch', # beside average='image' a process group: the mean over all its processes' images
 ) -> Tensor: # at least 0, a mean over the classes that are not skipped; 0 if every pixel is ignored
     """The Lovász extension of 1 - IoU of softmax errors, or with one channel of hinge errors (Berman et al. 2018).
 
@@ -160,10 +181,13 @@ def lovasz_loss(
     Returns:
         at least 0, a mean over the classes that are not skipped; 0 if every pixel is ignored
     """
-    x, true, counted = _groups(wide := autocast_float(input), target, ignore_index, absent, average)
+    if _group_of(normalizer) is not None and average == 'batch':
+        raise ValueError("the pixels of a batch are sorted together, which needs them on one process: "
+                         "average='image' beside a process group")
+    x, true, counted = _groups(wide := autocast_float(input), target, ignore_index, absent, average, normalizer)
     if x.shape[1] == 1: errors = (1 - torch.where(true, x, -x)).relu()*counted
     else: errors = (true.to(x.dtype) - _probabilities(x, counted)).abs()
     worst, order = torch.where(counted == 0, 0, errors).sort(dim=-1, descending=True, stable=True)
     kept = (counted != 0).expand_as(true)
     shares = _shares(true.gather(-1, order), kept.gather(-1, order), worst.dtype)
-    return _mean((worst*shares).sum(-1), true, absent, True).to(wide.dtype)
+    return _mean((worst*shares).sum(-1), true.any(-1), absent, True, normalizer).to(wide.dtype)

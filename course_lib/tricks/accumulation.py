@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..foundations import Callback
+from ..groups import group_sum
 
 # %% ../../nbs/lib/12_tricks_accumulation.ipynb #95f8d008
 def label_count(
@@ -52,9 +53,10 @@ class Accumulate(Callback):
     def __init__(self,
         size: int, # batches for a step; the last window of an epoch may hold fewer
         count: Callable[[Tensor], Any] = len, # targets to what their mean loss divides by, such as `label_count`
+        process_group: 'torch.distributed.ProcessGroup | None' = None, # over which the rows of a batch are spread
     ) -> None:
         if size < 1: raise ValueError(f"size must be at least 1, got {size}")
-        self._size, self._count = size, count
+        self._size, self._count, self._group = size, count, process_group
         self._forget()
 
     def _forget(self) -> None:
@@ -83,6 +85,8 @@ class Accumulate(Callback):
             learn: the learner, with the gradient of the mean of one batch
         """
         count = self._count(learn.targets)
+        if self._group is not None:
+            count = group_sum(torch.as_tensor(count, device=learn.targets.device), self._group)
         self._total, self._held, self._left = self._total + count, self._held + 1, self._left - 1
         for p in learn.model.parameters():
             if p.grad is None: continue

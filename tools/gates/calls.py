@@ -7,8 +7,8 @@ from functools import partial
 import torch
 from torch import nn
 
-from course_lib import collab, convolutions, distillation, fine_tuning, foundations, losses, lr_finder, presizing
-from course_lib import segmentation, state, tabular, text, tricks, validate
+from course_lib import collab, convolutions, distillation, fine_tuning, foundations, groups, losses, lr_finder
+from course_lib import presizing, scaling, segmentation, state, tabular, text, tricks, validate
 
 cuda = partial(torch.zeros, device="cuda")
 CALLS = {}
@@ -44,6 +44,17 @@ def _():
 
 @call("losses.nll_loss")
 def _(): losses.nll_loss(floats(4, 3), labels(4), cuda(3), ignore_index=0)
+
+
+@call("groups.divisor", "groups.mean_over", "groups.reduced")
+def _():
+    groups.divisor(cuda(()), 2.)
+    groups.mean_over(floats(4), floats(4))
+    groups.reduced(floats(4), None, "mean", 3.)
+
+
+@call("groups.check_normalizer")
+def _(): groups.check_normalizer(cuda(()), "mean")
 
 
 @call("losses.kl_div")
@@ -396,6 +407,19 @@ def _():
     assert model(*rows).shape == (4, 2) and model.features(*rows).shape == (4, 32)
 
 
+# scaling
+
+@call("scaling.global_mean")
+def _(): scaling.global_mean(cuda(()), cuda(()))
+
+
+@call("scaling.SyncBatchNorm.forward", "scaling.SyncBatchNorm.convert_sync_batchnorm")
+def _():
+    net = scaling.SyncBatchNorm.convert_sync_batchnorm(nn.Sequential(nn.BatchNorm1d(4)).cuda())
+    net(floats(5, 4))
+    net.eval()(floats(5, 4))
+
+
 NUMBER = "answers in Python numbers, after the work is done"
 RATES = "takes the rates to where the losses are; a rule ends in a Python number"
 WAITS = {  # function: why the host may wait for the device there
@@ -415,9 +439,12 @@ WAITS = {  # function: why the host may wait for the device there
     "fine_tuning.load_weights": "weights come from a file",
     "segmentation.Confusion.update": "the empty table goes to the device, with the first batch",
 }
+GROUP = "talks to other processes, which fake tensors cannot"
 SOLVED = "is solved on the CPU, where its tensors stay"
 ENGINE = "needs autograd's engine, which does not run on fake CUDA tensors"
 NOT_RUN = {  # function: why it is not called here
+    "groups.group_sum": GROUP, "groups.group_mean": GROUP, "groups.check_same": GROUP,
+    "scaling.save": "writes files", "scaling.resume": "reads files",
     "collab.ALS.*": SOLVED, "collab.ImplicitALS.*": SOLVED, "collab.BayesianMF.*": SOLVED, "collab.EASE.*": SOLVED,
     "collab.MostRated.*": SOLVED, "collab.TimeResiduals.*": SOLVED, "collab.Baseline.rating": SOLVED,
     "collab.Recommender.predict_codes": "a model overrides it", "collab.Recommender.scores": "a model overrides it",

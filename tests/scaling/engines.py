@@ -1,0 +1,51 @@
+"Run by torchrun in two processes, which accelerate finds, and imported beside them."
+import os
+import random
+import sys
+from functools import partial
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from course_lib.distillation import Distill, cwtm_loss
+from course_lib.losses import CrossEntropyLoss
+from course_lib.scaling import distribute
+
+ROWS, CLASSES = 31, 3
+
+
+def made(): return nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, CLASSES)).double()
+
+
+def train(distill):
+    "Weights and losses of a fastai Learner, alone or on all processes, with a teacher or without"
+    import fastai.callback.schedule  # noqa: F401 (gives a Learner no_bar and fit_one_cycle)
+    from fastai.data.core import DataLoaders
+    from fastai.data.load import DataLoader
+    from fastai.learner import Learner
+    torch.manual_seed(0)
+    random.seed(0)
+    x = torch.randn(ROWS, 5, dtype=torch.float64)
+    rows = list(zip(x, (x.sum(1) > 0).long()))
+    dls = DataLoaders(DataLoader(rows, bs=8, shuffle=True, num_workers=0), DataLoader(rows, bs=8, num_workers=0),
+                      device="cpu")
+    teacher, model = made(), made()
+    normalizer = dist.group.WORLD if dist.is_initialized() else "batch"
+    cbs = [Distill(teacher, partial(cwtm_loss, normalizer=normalizer))] if distill else []
+    loss = CrossEntropyLoss(torch.tensor([1., 2., 3.], dtype=torch.float64))
+    learn = distribute(Learner(dls, model, loss, lr=0.01, cbs=cbs))
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(2)
+    assert learn.model is model and learn.loss_func is loss
+    return model.state_dict(), [float(v) for v in learn.recorder.losses], [float(v[-1]) for v in learn.recorder.values]
+
+
+if __name__ == "__main__":
+    from accelerate import Accelerator
+    accelerator = Accelerator(cpu=True)
+    assert accelerator.num_processes == 2 and dist.get_backend() == "gloo"
+    out = [train(False), train(True)]
+    torch.save(out, f"{sys.argv[1]}.{accelerator.process_index}")
+    dist.barrier()
+    sys.stdout.flush()
+    os._exit(0)
