@@ -100,7 +100,7 @@ def kl_div(
     target: Tensor, # probabilities p (logarithms with `log_target`), broadcasting with `input`
     reduction: str = 'mean', # 'mean' (all elements), 'batchmean' (sum/`len(input)`), 'sum', 'none'
     log_target: bool = False, # whether `target` holds log-probabilities
-    normalizer: Normalizer = 'batch', # what the mean divides by, or a process group for all its rows
+    normalizer: Normalizer = 'batch', # what the mean divides by, or a process group
 ) -> Tensor: # a number, or for 'none' one per element
     """KL(p || q) (Kullback and Leibler 1951). Raises `ValueError` (shapes), `TypeError` (dtypes).
 
@@ -109,6 +109,7 @@ def kl_div(
         target: probabilities p (logarithms with `log_target`), broadcasting with `input`
         reduction: 'mean' (all elements), 'batchmean' (sum/`len(input)`), 'sum', 'none'
         log_target: whether `target` holds log-probabilities
+        normalizer: what the mean divides by, or a process group
 
     Returns:
         a number, or for 'none' one per element
@@ -135,7 +136,7 @@ def nll_loss(
     weight: Tensor | None = None, # [C], what an item of each class counts
     ignore_index: int = -100, # items with this label count nothing
     reduction: str = 'mean', # 'mean' (over the weights of what counts), 'sum', 'none'
-    normalizer: Normalizer = 'batch', # what the mean divides by, or a process group for all its rows
+    normalizer: Normalizer = 'batch', # what the mean divides by, or a process group
 ) -> Tensor: # a number, or for 'none' the shape of `target`
     """Negative log-likelihood of the right classes. Raises as `cross_entropy` does.
 
@@ -145,6 +146,7 @@ def nll_loss(
         weight: [C], what an item of each class counts
         ignore_index: items with this label count nothing
         reduction: 'mean' (over the weights of what counts), 'sum', 'none'
+        normalizer: what the mean divides by, or a process group
 
     Returns:
         a number, or for 'none' the shape of `target`
@@ -175,7 +177,7 @@ def cross_entropy(
     ignore_index: int = -100, # items with this label count nothing (class indices only)
     reduction: str = 'mean', # 'mean' (for indices over the weights that count), 'sum', 'none'
     label_smoothing: float = 0.0, # 0 to 1, the share spread evenly (Szegedy et al. 2016, section 7)
-    normalizer: Normalizer = 'batch', # what the mean divides by, or a process group for all its rows
+    normalizer: Normalizer = 'batch', # what the mean divides by, or a process group
 ) -> Tensor: # nats: a number, or for 'none' one per item
     """Cross-entropy of softmax(input). Raises `ValueError`, `TypeError`, `IndexError` (labels).
 
@@ -186,6 +188,7 @@ def cross_entropy(
         ignore_index: items with this label count nothing (class indices only)
         reduction: 'mean' (for indices over the weights that count), 'sum', 'none'
         label_smoothing: 0 to 1, the share spread evenly (Szegedy et al. 2016, section 7)
+        normalizer: what the mean divides by, or a process group
 
     Returns:
         nats: a number, or for 'none' one per item
@@ -219,7 +222,7 @@ def binary_cross_entropy_with_logits(
     weight: Tensor | None = None, # what each element counts; broadcasts with `input`
     reduction: str = 'mean', # 'mean' (over every element), 'sum', 'none'
     pos_weight: Tensor | None = None, # what a positive counts, such as [C]; broadcasts with `input`
-    normalizer: Normalizer = 'batch', # what the mean divides by, or a process group for all its rows
+    normalizer: Normalizer = 'batch', # what the mean divides by, or a process group
 ) -> Tensor: # a number, or for 'none' the shape of `input`
     """Cross-entropy of sigmoid(input), a question per element. Raises `ValueError`, `TypeError`.
 
@@ -229,6 +232,7 @@ def binary_cross_entropy_with_logits(
         weight: what each element counts; broadcasts with `input`
         reduction: 'mean' (over every element), 'sum', 'none'
         pos_weight: what a positive counts, such as [C]; broadcasts with `input`
+        normalizer: what the mean divides by, or a process group
 
     Returns:
         a number, or for 'none' the shape of `input`

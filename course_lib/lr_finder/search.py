@@ -147,6 +147,7 @@ def find_lr(
         step: your own training step: takes a batch, moves `opt`, returns the loss
         keep: further things to put back, which nothing above leads to
         valid: loader of batches like those of `dl`, by whose loss `suggest('trials')` then judges
+        process_group: the `normalizer` of `loss_func`; None: all, if any
 
     Returns:
         the recorded curve; ask it to `suggest`. It keeps neither model nor loader alive

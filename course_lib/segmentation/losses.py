@@ -109,6 +109,7 @@ def dice_loss(
         absent: a class without a true pixel: 'skip' costs nothing, 'count' pays for what was predicted
         average: overlaps over all pixels of the batch, or the mean over those of each 'image'
         smooth: added to both sides of the fraction, pixels
+        normalizer: a process group: the loss of the pixels of all its processes
 
     Returns:
         0 to 1, a mean over all classes; 0 if every pixel is ignored
@@ -138,6 +139,7 @@ def jaccard_loss(
         absent: a class without a true pixel: 'skip' costs nothing, 'count' pays for what was predicted
         average: overlaps over all pixels of the batch, or the mean over those of each 'image'
         smooth: added to both sides of the fraction, pixels
+        normalizer: a process group: the loss of the pixels of all its processes
 
     Returns:
         0 to 1, a mean over all classes; 0 if every pixel is ignored
@@ -177,6 +179,7 @@ def lovasz_loss(
         ignore_index: pixels with this label count nothing
         absent: a class without a true pixel: 'skip' leaves it out, 'count' takes its worst pixel's error
         average: overlaps over all pixels of the batch, or the mean over those of each 'image'
+        normalizer: beside average='image' a process group: the mean over all its processes' images
 
     Returns:
         at least 0, a mean over the classes that are not skipped; 0 if every pixel is ignored

@@ -49,6 +49,7 @@ class Accumulate(Callback):
     Args:
         size: batches for a step; the last window of an epoch may hold fewer
         count: targets to what their mean loss divides by, such as `label_count`
+        process_group: over which the rows of a batch are spread
     """
     def __init__(self,
         size: int, # batches for a step; the last window of an epoch may hold fewer
