@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ..extras import needs
 from ..places import cache_dir
+from .auctions import _plant_auctions
 from .digits import _digits, _digits_37
 from .pets.dataset import _DRAWING, PET_BREEDS, draw_pet, draw_pets # noqa: F401
 from .planted import _plant_ratings
@@ -79,6 +80,8 @@ _EMBEDDED = (
             'real', 'mnist_png', _IN_TEN, builtin='digits'),
     DataSet('ratings', "film ratings planted in MovieLens 100K's files", '100,000 ratings, 943 users, 1,682 films', 18,
             *_OURS, 'drawn', 'ml-100k', _ML_FILES, builtin='ratings'),
+    DataSet('auctions', 'machines sold at auction, with planted effects, drift and a leak', '4,000 rows', .5, *_OURS,
+            'drawn', 'auctions', ('auctions.csv', 'planted.csv'), builtin='auctions'),
     DataSet('photographs', 'two photographs: china.jpg and flower.jpg', '2 pictures, 640x427', .3,
             'CC BY', 'shipped with scikit-learn', 'real', 'images', ('china.jpg', 'flower.jpg'), builtin='photographs'))
 
@@ -190,6 +193,7 @@ def _embedded(builtin: str, quiet: bool) -> tuple[Path, str, str]:
         path = draw_pets(home/f'pets-{_DRAWING}'/'oxford-iiit-pet', quiet=quiet)
         return path, 'drawn', "course_lib's own cats and dogs"
     make, folder, kind, what = {
+        'auctions': (_plant_auctions, 'auctions', 'drawn', 'sales planted by course_lib'),
         'ratings': (_plant_ratings, 'ml-100k', 'drawn', 'ratings planted by course_lib'),
         'digits': (_digits, 'mnist_png', 'sample', "scikit-learn's 1,797 digits"),
         'digits_37': (_digits_37, 'mnist_sample', 'sample', "the 3s and 7s of scikit-learn's digits")}[builtin]

@@ -6,12 +6,14 @@ from .explain import (score_of, permutation_importance, Dependence, partial_depe
 from .forest import (RandomForest)
 from .grow import (Tree, goes_left, Rules, presort, grow)
 from .impurity import (gini, mse)
+from .leaks import (tree_columns, Leak, find_leaks, Drift, domain_classifier, redundancy_linkage)
 from .net import (TabularModel, TabularNet, embed_features, blend)
 from .prep import (Rows, TabularPrep, date_parts, time_split)
 from .tree import (TreeEstimator, DecisionTree, OneR)
 
-__all__ = ['DecisionTree', 'Dependence', 'Estimator', 'NotFittedError', 'OneR', 'PiecewiseLinearEncoding',
-           'RandomForest', 'Rows', 'Rules', 'TabularModel', 'TabularNet', 'TabularPrep', 'Tree', 'TreeEstimator',
-           'as_table', 'blend', 'contributions', 'date_parts', 'embed_features', 'gini', 'goes_left', 'grow', 'mse',
-           'partial_dependence', 'permutation_importance', 'presort', 'quantile_edges', 'score_of', 'time_split',
-           'trees_of']
+__all__ = ['DecisionTree', 'Dependence', 'Drift', 'Estimator', 'Leak', 'NotFittedError', 'OneR',
+           'PiecewiseLinearEncoding', 'RandomForest', 'Rows', 'Rules', 'TabularModel', 'TabularNet', 'TabularPrep',
+           'Tree', 'TreeEstimator', 'as_table', 'blend', 'contributions', 'date_parts', 'domain_classifier',
+           'embed_features', 'find_leaks', 'gini', 'goes_left', 'grow', 'mse', 'partial_dependence',
+           'permutation_importance', 'presort', 'quantile_edges', 'redundancy_linkage', 'score_of', 'time_split',
+           'tree_columns', 'trees_of']

@@ -139,7 +139,8 @@ def test_blend():
     a, b = np.random.default_rng(0).normal(size=(2, 5, 3))
     np.testing.assert_allclose(blend([a, b], [3, 1]), 0.75*a + 0.25*b)
     np.testing.assert_allclose(blend([a, b]), (a + b)/2)
-    for bad in (([],), ([a, b[:2]],), ([a, np.full((5, 3), np.nan)],), ([a, b], [1]), ([a, b], [0, 0]), ([a, b], [2, -1])):
+    for bad in (([],), ([a, b[:2]],), ([a, np.full((5, 3), np.nan)],), ([a, b], [1]), ([a, b], [0, 0]),
+                ([a, b], [2, -1])):
         with pytest.raises(ValueError): blend(*bad)
 
 
