@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-# %% ../../nbs/lib/00_data_auctions.ipynb #fcc2c926
+# %% ../../nbs/lib/00_data_auctions.ipynb #19a9c02e
 _MAKERS = {'Arden': 0.3, 'Bolt': 0.1, 'Corda': 0., 'Dunlin': -0.2, 'Estro': -0.3, 'Fenn': 0.4}  # Fenn in the last year
 _KINDS = {'dozer': 0.4, 'excavator': 0.2, 'grader': 0., 'loader': -0.3}
 _STATES = 'AL CA FL GA IL NY OH TX'.split()
@@ -23,14 +23,7 @@ def expected_log_price(
     columns: Any, # {column: values [rows]}, or a frame: year, maker, kind, age, weight and hours_true
 ) -> np.ndarray: # natural logarithm of the price to be expected [rows]
     """The planted rule: 12% more each year, an age that costs most at the start, more for a heavy machine, but for
-    excavators alone, and less for one that has run for long
-
-    Args:
-        columns: {column: values [rows]}, or a frame: year, maker, kind, age, weight and hours_true
-
-    Returns:
-        natural logarithm of the price to be expected [rows]
-    """
+    excavators alone, and less for one that has run for long"""
     maker = np.array([_MAKERS[m] for m in columns['maker']])
     kind = np.array([_KINDS[k] for k in columns['kind']])
     digs = np.array([k == 'excavator' for k in columns['kind']])
@@ -56,7 +49,7 @@ def _draw(n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     columns['fee'] = (0.05*columns['price'] + rng.normal(0, 20, n)).round().clip(0)
     return columns
 
-def _plant_auctions(folder: Path, n: int = 4000, seed: int = 0) -> None:
+def _write_auctions(folder: Path, n: int, seed: int) -> None:
     "Write auctions.csv, and the truth beside it: planted.csv with the expected logarithm of the price and all hours"
     columns = _draw(n, np.random.default_rng(seed))
     shown = 'date maker kind state age hours weight weight_kg lot rating fee price'.split()
@@ -65,3 +58,7 @@ def _plant_auctions(folder: Path, n: int = 4000, seed: int = 0) -> None:
             rows = csv.writer(f, lineterminator='\n')
             rows.writerow(names)
             rows.writerows([['' if v != v else v for v in row] for row in zip(*(columns[c].tolist() for c in names))])
+
+def _plant_auctions(folder: Path) -> None:
+    "The table that the course uses"
+    _write_auctions(folder, 4000, 0)
