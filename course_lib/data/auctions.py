@@ -23,7 +23,14 @@ def expected_log_price(
     columns: Any, # {column: values [rows]}, or a frame: year, maker, kind, age, weight and hours_true
 ) -> np.ndarray: # natural logarithm of the price to be expected [rows]
     """The planted rule: 12% more each year, an age that costs most at the start, more for a heavy machine, but for
-    excavators alone, and less for one that has run for long"""
+    excavators alone, and less for one that has run for long
+
+    Args:
+        columns: {column: values [rows]}, or a frame: year, maker, kind, age, weight and hours_true
+
+    Returns:
+        natural logarithm of the price to be expected [rows]
+    """
     maker = np.array([_MAKERS[m] for m in columns['maker']])
     kind = np.array([_KINDS[k] for k in columns['kind']])
     digs = np.array([k == 'excavator' for k in columns['kind']])

@@ -24,7 +24,15 @@ def tree_columns(
     prep: TabularPrep, # fitted
     df: Any, # rows, a pandas frame
 ) -> Any: # frame of float32 in the order of `prep.cat_names`, `prep.cont_names`; missing or unseen is NaN
-    "A prepared table as trees take it. Raises as `TabularPrep.transform`."
+    """A prepared table as trees take it. Raises as `TabularPrep.transform`.
+
+    Args:
+        prep: fitted
+        df: rows, a pandas frame
+
+    Returns:
+        frame of float32 in the order of `prep.cat_names`, `prep.cont_names`; missing or unseen is NaN
+    """
     with needs('tabular'): import pandas as pd
     rows = prep.transform(df)
     codes = np.where(rows.codes == 0, np.float32(np.nan), rows.codes.astype(np.float32))
@@ -34,7 +42,12 @@ def tree_columns(
 
 # %% ../../nbs/lib/10_tabular_leaks.ipynb #6730521c
 class Leak(NamedTuple):
-    "A column that predicts the target alone"
+    """A column that predicts the target alone
+
+    Holds:
+        column: its name
+        score: share of the variance explained, or of the wrong answers of the commonest class avoided
+    """
     column: str  # its name
     score: float  # share of the variance explained, or of the wrong answers of the commonest class avoided
 
@@ -49,7 +62,19 @@ def find_leaks(
 ) -> list[Leak]: # the suspicious ones, the worst first
     """Columns that are too good to be true. A high score is a question, not a verdict: was this value known when the
     prediction is wanted? Raises as `TabularPrep.fit`, and `ValueError` for a target without variation or fewer than
-    20 rows."""
+    20 rows.
+
+    Args:
+        df: rows, a pandas frame
+        y: class or number for each row [rows]
+        cat_names: names of columns that hold categories
+        cont_names: names of columns that hold numbers
+        threshold: least score that is suspicious, above 0
+        seed: of the halves, one of which trains and the other judges
+
+    Returns:
+        the suspicious ones, the worst first
+    """
     table = tree_columns(TabularPrep(cat_names, cont_names).fit(df), df).to_numpy()
     target = _column_of(y, len(table))
     if len(table) < 20 or len(set(target.tolist())) < 2:
@@ -71,7 +96,12 @@ def _alone(column: np.ndarray, target: np.ndarray, learn: np.ndarray, judge: np.
 
 # %% ../../nbs/lib/10_tabular_leaks.ipynb #3e4e4688
 class Drift(NamedTuple):
-    "How well old and new rows can be told apart"
+    """How well old and new rows can be told apart
+
+    Holds:
+        auc: area under the ROC curve on held-out rows: 0.5 if not at all, 1 if perfectly
+        columns: how far it falls when a column is shuffled, the largest first
+    """
     auc: float  # area under the ROC curve on held-out rows: 0.5 if not at all, 1 if perfectly
     columns: dict[str, float]  # how far it falls when a column is shuffled, the largest first
 
@@ -86,7 +116,19 @@ def domain_classifier(
 ) -> Drift: # the area, and what it rests on
     """What differs between two tables, told by a forest that tries to tell them apart. Half of the rows of each train
     it, the other half judge. A category that only `test` has counts as such. Raises as `TabularPrep.fit`, and
-    `ValueError` for fewer than 10 rows in either."""
+    `ValueError` for fewer than 10 rows in either.
+
+    Args:
+        train: rows that a model was trained on, a pandas frame
+        test: rows that it meets, a pandas frame
+        cat_names: names of columns that hold categories
+        cont_names: names of columns that hold numbers
+        n_estimators: trees of the forest
+        seed: of the halves and the forest
+
+    Returns:
+        the area, and what it rests on
+    """
     with needs('tabular'): import pandas as pd
     if min(len(train), len(test)) < 10: raise ValueError(f"10 rows of each at least, got {len(train)} and {len(test)}")
     names = [*cat_names, *cont_names]
@@ -116,7 +158,14 @@ def redundancy_linkage(
 ) -> np.ndarray: # [columns - 1, 4]: the two groups joined, their distance, and columns of the new group, as scipy's
     """Average linkage of columns by 1 - |rank correlation| (Spearman 1904). Columns are numbered from 0, groups go on
     from there. A column that does not vary is as far from all others as can be. Raises `ValueError` for fewer than two
-    columns, `TypeError` for what is no frame."""
+    columns, `TypeError` for what is no frame.
+
+    Args:
+        X: frame of numbers [rows, columns]; gaps are left out pair by pair
+
+    Returns:
+        [columns - 1, 4]: the two groups joined, their distance, and columns of the new group, as scipy's
+    """
     if not hasattr(X, 'corr'): raise TypeError(f"X must be a pandas frame, got {type(X).__name__}")
     if X.shape[1] < 2: raise ValueError(f"X must have at least two columns, got {[*X.columns]}")
     apart = 1 - np.abs(X.astype('float64').corr('spearman').fillna(0).to_numpy())
