@@ -4,7 +4,8 @@ from .boundary import (boundary_f)
 from .confusion import (Scores, Confusion)
 from .losses import (ABSENT, AVERAGES, dice_loss, jaccard_loss, lovasz_loss)
 from .masks import (PixelLabelBlock)
+from .pictures import (image_iou)
 from .unet import (UNet)
 
 __all__ = ['ABSENT', 'AVERAGES', 'Confusion', 'PixelLabelBlock', 'Scores', 'UNet', 'boundary_f', 'dice_loss',
-           'jaccard_loss', 'lovasz_loss']
+           'image_iou', 'jaccard_loss', 'lovasz_loss']

@@ -307,6 +307,10 @@ def _():
     for pred in (floats(2, 3, 4, 4), labels(2, 4, 4)): confusion.update(pred, labels(2, 4, 4))
 
 
+@call("segmentation.image_iou")
+def _(): segmentation.image_iou(labels(2, 4, 4), labels(2, 4, 4), 3, 255)
+
+
 @call("segmentation.boundary_f")
 def _(): segmentation.boundary_f(labels(2, 6, 6), labels(2, 6, 6), 1.5, 255)
 
@@ -438,6 +442,7 @@ WAITS = {  # function: why the host may wait for the device there
     "distillation.teacher_confidence": "batches come from the CPU, and a number for each sample goes there",
     "fine_tuning.load_weights": "weights come from a file",
     "segmentation.Confusion.update": "the empty table goes to the device, with the first batch",
+    "segmentation.image_iou": NUMBER,
 }
 GROUP = "talks to other processes, which fake tensors cannot"
 SOLVED = "is solved on the CPU, where its tensors stay"
