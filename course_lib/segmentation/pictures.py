@@ -20,7 +20,17 @@ def image_iou(
     n_classes: int, # at least 2
     ignore_index: int | None = None, # the true label that is not counted
 ) -> Tensor: # float64 [N, n_classes], on the CPU; nan: a class that neither has in this picture
-    "The IoU of each class in each picture. Raises as `Confusion.update` does."
+    """The IoU of each class in each picture. Raises as `Confusion.update` does.
+
+    Args:
+        pred: labels [N, ...], or scores [N, n_classes, ...], as `Confusion.update` takes them
+        target: true labels [N, ...]
+        n_classes: at least 2
+        ignore_index: the true label that is not counted
+
+    Returns:
+        float64 [N, n_classes], on the CPU; nan: a class that neither has in this picture
+    """
     Confusion(n_classes, ignore_index).update(pred, target)  # says what is wrong with them
     rows = []
     for i in range(len(target)):
