@@ -3,11 +3,16 @@
 from .attention import (attention, RoPE, KVCache, padding_in_front, looks)
 from .bag import (bag, NBLogistic)
 from .bpe import (split_words, BPETokenizer)
+from .generate import (next_token, generate)
+from .language import (LanguageModel, next_token_loss, OneCycle, ClipGradients, LMLearner, lm_learner, TextBatches,
+                       TextClassifier, classifier_from_encoder, fit_gradually)
 from .recurrent import (LSTMCell, LSTM, AWDLSTM, check_ids)
 from .stream import (LMStream)
 from .transformer import (Block, Transformer)
 from .words import (SPECIAL_WORDS, WordTokenizer, Numericalizer)
 
-__all__ = ['AWDLSTM', 'BPETokenizer', 'Block', 'KVCache', 'LMStream', 'LSTM', 'LSTMCell', 'NBLogistic',
-           'Numericalizer', 'RoPE', 'SPECIAL_WORDS', 'Transformer', 'WordTokenizer', 'attention', 'bag',
-           'check_ids', 'looks', 'padding_in_front', 'split_words']
+__all__ = ['AWDLSTM', 'BPETokenizer', 'Block', 'ClipGradients', 'KVCache', 'LMLearner', 'LMStream', 'LSTM',
+           'LSTMCell', 'LanguageModel', 'NBLogistic', 'Numericalizer', 'OneCycle', 'RoPE', 'SPECIAL_WORDS',
+           'TextBatches', 'TextClassifier', 'Transformer', 'WordTokenizer', 'attention', 'bag', 'check_ids',
+           'classifier_from_encoder', 'fit_gradually', 'generate', 'lm_learner', 'looks', 'next_token',
+           'next_token_loss', 'padding_in_front', 'split_words']

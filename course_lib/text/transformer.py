@@ -98,6 +98,15 @@ class Transformer(nn.Module):
         for name, p in self.named_parameters():
             if p.dim() == 2: nn.init.normal_(p, std=0.02/(2*layers)**0.5 if _adds(name) else 0.02)
 
+    def groups(self) -> list[nn.Module]: # embedding first, last block last
+        """The parts that are unfrozen one after the other
+
+        Returns:
+            embedding first, last block last
+        """
+        *blocks, last = self.blocks
+        return [self.embedding, *blocks, nn.ModuleList([last, self.norm])]
+
     def new_cache(self,
         pads: Tensor | None = None, # padding in front of each text [N]; None: there is none
     ) -> KVCache: # empty, with room for the whole context

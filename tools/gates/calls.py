@@ -355,6 +355,20 @@ def _():
             for n in (4, 1): net(labels(2, n), cache)
 
 
+@call("text.TextClassifier.forward", "text.TextClassifier.__init__", "text.classifier_from_encoder",
+      "text.next_token_loss")
+def _():
+    net = text.Transformer(9, context=12).cuda()
+    text.classifier_from_encoder(net, 2).cuda()(labels(2, 7))
+    text.next_token_loss(floats(2, 5, 9), labels(2, 5))
+
+
+@call("text.next_token", "text.generate")
+def _():
+    text.next_token(floats(2, 9), 0.5, 3)
+    text.generate(text.Transformer(9, context=12).cuda(), [[1, 2], [3]], 3)
+
+
 # tricks
 
 @call("tricks.View.forth", "tricks.View.back", "tricks.View.points_back", "tricks.tta")
@@ -441,6 +455,7 @@ WAITS = {  # function: why the host may wait for the device there
     "collab.Recommender.scores_or_counts": "codes come from the CPU, and scores go there",
     "distillation.teacher_confidence": "batches come from the CPU, and a number for each sample goes there",
     "fine_tuning.load_weights": "weights come from a file",
+    "text.generate": "prompts come from the CPU, and what was written goes there", "text.next_token": "see text.generate",
     "segmentation.Confusion.update": "the empty table goes to the device, with the first batch",
     "segmentation.image_iou": NUMBER,
 }
@@ -463,6 +478,8 @@ NOT_RUN = {  # function: why it is not called here
                      "presizing.sample_batch", "presizing.sample_one", "presizing.supersampled"),
                     "is run inside the transforms and measures of presizing that are called here"),
     "foundations.Examiner.__init__": "keeps what it is given; its work is run as foundations.Learner.predict",
+    "text.lm_learner": "keeps what it is given; the loop is run as foundations.Learner.predict",
+    "text.LanguageModel.*": "runs text.AWDLSTM, which is not run here",
     "text.AWDLSTM.forward": "calls cuDNN's LSTM, which asks for a real device",
     "exercises.expect": "puts the verdict on a learner's answer into words",
     "presizing.FastImage.create": "decodes a file on the CPU",
