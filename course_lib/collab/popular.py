@@ -23,14 +23,7 @@ class MostRated(Recommender):
     def fit(self,
         train: Ratings, # ratings to learn from
     ) -> 'MostRated': # itself
-        """Count
-
-        Args:
-            train: ratings to learn from
-
-        Returns:
-            itself
-        """
+        "Count"
         self.remember(train)
         return self
 

@@ -455,7 +455,8 @@ WAITS = {  # function: why the host may wait for the device there
     "collab.Recommender.scores_or_counts": "codes come from the CPU, and scores go there",
     "distillation.teacher_confidence": "batches come from the CPU, and a number for each sample goes there",
     "fine_tuning.load_weights": "weights come from a file",
-    "text.generate": "prompts come from the CPU, and what was written goes there", "text.next_token": "see text.generate",
+    "text.generate": "prompts come from the CPU, and what was written goes there",
+    "text.next_token": "torch's multinomial looks whether its shares are any",
     "segmentation.Confusion.update": "the empty table goes to the device, with the first batch",
     "segmentation.image_iou": NUMBER,
 }
