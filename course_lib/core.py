@@ -30,7 +30,14 @@ def use_style() -> None:
 def seed_everything(
     seed: int = 42, # 0 to 2**32 - 1
 ) -> torch.Generator: # a CPU generator of its own, seeded with `seed`
-    "Seed python, numpy, torch and every CUDA device. Raises `ValueError` outside numpy's range."
+    """Seed python, numpy, torch and every CUDA device. Raises `ValueError` outside numpy's range.
+
+    Args:
+        seed: 0 to 2**32 - 1
+
+    Returns:
+        a CPU generator of its own, seeded with `seed`
+    """
     if not 0 <= seed < 2**32: raise ValueError(f"seed must be from 0 to 2**32 - 1, got {seed}")
     random.seed(seed)
     np.random.seed(seed)
@@ -39,7 +46,11 @@ def seed_everything(
 
 # %% ../nbs/measuring.ipynb #cc7a6a41
 def default_device() -> torch.device: # 'cuda', 'mps' or 'cpu'
-    "The fastest device there is: CUDA, then Apple's MPS, then the CPU"
+    """The fastest device there is: CUDA, then Apple's MPS, then the CPU
+
+    Returns:
+        'cuda', 'mps' or 'cpu'
+    """
     if torch.cuda.is_available(): return torch.device('cuda')
     if torch.backends.mps.is_available(): return torch.device('mps')
     return torch.device('cpu')
@@ -50,7 +61,16 @@ def mean_ci(
     baseline: Sequence[float] | None = None, # those of the other method, seed by seed
     level: float = 0.95, # confidence
 ) -> Estimate: # the mean, or with `baseline` the mean of `runs - baseline`
-    "Mean and Student's t interval of runs over seeds, or of their paired difference to a baseline"
+    """Mean and Student's t interval of runs over seeds, or of their paired difference to a baseline
+
+    Args:
+        runs: one result per seed, at least 2
+        baseline: those of the other method, seed by seed
+        level: confidence
+
+    Returns:
+        the mean, or with `baseline` the mean of `runs - baseline`
+    """
     from scipy.stats import t
     x = np.asarray(runs, dtype=float)
     if baseline is not None:

@@ -16,7 +16,11 @@ from contextlib import contextmanager
 def needs(
     extra: str, # the extra of this package that brings what is imported in the block, such as 'vision'
 ) -> Iterator[None]:
-    "Import under this: a missing package is named with the command that brings it. Raises `ModuleNotFoundError`."
+    """Import under this: a missing package is named with the command that brings it. Raises `ModuleNotFoundError`.
+
+    Args:
+        extra: the extra of this package that brings what is imported in the block, such as 'vision'
+    """
     try: yield
     except ModuleNotFoundError as e:
         if (e.name or 'course_lib').partition('.')[0] == 'course_lib': raise  # a fault of ours, or told already

@@ -27,7 +27,12 @@ def check_group(
     group: 'torch.distributed.ProcessGroup | None', # a process group; None is that of all processes
     device: torch.device, # where the tensors are
 ) -> None:
-    "Raise `ValueError` unless this process is in `group`, and the group can carry tensors of `device`."
+    """Raise `ValueError` unless this process is in `group`, and the group can carry tensors of `device`.
+
+    Args:
+        group: a process group; None is that of all processes
+        device: where the tensors are
+    """
     if not dist.is_available() or not dist.is_initialized():
         raise ValueError("there is no process group yet: call torch.distributed.init_process_group first, "
                          "or start the function with course_lib.scaling.spawn")
@@ -42,7 +47,12 @@ def check_normalizer(
     normalizer: Any, # what was given
     reduction: str, # of the loss
 ) -> None:
-    "Raise `TypeError` or `ValueError` unless `normalizer` is 'batch', or a positive number or a group beside a mean."
+    """Raise `TypeError` or `ValueError` unless `normalizer` is 'batch', or a positive number or a group beside a mean.
+
+    Args:
+        normalizer: what was given
+        reduction: of the loss
+    """
     if isinstance(normalizer, str): return check_choice('normalizer', normalizer, ('batch',))
     if reduction not in ('mean', 'batchmean'):
         raise ValueError(f"a normalizer belongs to reduction='mean', got reduction={reduction!r}; "
@@ -76,7 +86,15 @@ def group_sum(
     x: Tensor, # on each process, of one shape and dtype
     group: 'torch.distributed.ProcessGroup | None' = None, # None is the group of all processes
 ) -> Tensor: # the sum over the group, with a gradient
-    "Add up `x` over the processes of a group. Raises `ValueError` for a group that cannot."
+    """Add up `x` over the processes of a group. Raises `ValueError` for a group that cannot.
+
+    Args:
+        x: on each process, of one shape and dtype
+        group: None is the group of all processes
+
+    Returns:
+        the sum over the group, with a gradient
+    """
     check_group(group, x.device)
     return _Sum.apply(x, group)
 
@@ -84,7 +102,15 @@ def group_mean(
     tensors: Sequence[Tensor], # of one dtype and device, of the same shapes on each process
     group: 'torch.distributed.ProcessGroup | None' = None, # None is the group of all processes
 ) -> list[Tensor]: # their means over the group, without a gradient
-    "Average tensors, such as gradients, in one message. Raises `ValueError` for a group that cannot."
+    """Average tensors, such as gradients, in one message. Raises `ValueError` for a group that cannot.
+
+    Args:
+        tensors: of one dtype and device, of the same shapes on each process
+        group: None is the group of all processes
+
+    Returns:
+        their means over the group, without a gradient
+    """
     check_group(group, tensors[0].device)
     flat = torch.cat([t.detach().reshape(-1) for t in tensors])
     dist.all_reduce(flat, group=group)
@@ -95,7 +121,15 @@ def divisor(
     count: Tensor, # [], floating point: what the losses of this batch count together
     normalizer: Normalizer = 'batch', # checked before with `check_normalizer`
 ) -> 'Tensor | float': # `count`, the number given, or the mean of the counts over the group
-    "What the sum of a batch's losses is divided by, for gradients that are averaged as DistributedDataParallel does."
+    """What the sum of a batch's losses is divided by, for gradients that are averaged as DistributedDataParallel does.
+
+    Args:
+        count: [], floating point: what the losses of this batch count together
+        normalizer: checked before with `check_normalizer`
+
+    Returns:
+        `count`, the number given, or the mean of the counts over the group
+    """
     if isinstance(normalizer, str): return count
     if isinstance(normalizer, Tensor): return normalizer.detach().to(count.dtype)
     if isinstance(normalizer, (int, float)): return normalizer
@@ -106,7 +140,16 @@ def mean_over(
     counts: Tensor | None, # what each counts in the mean; None: one
     normalizer: Normalizer = 'batch', # checked before with `check_normalizer`
 ) -> Tensor: # []
-    "The sum of `losses` over the sum of `counts`, or over what `normalizer` says."
+    """The sum of `losses` over the sum of `counts`, or over what `normalizer` says.
+
+    Args:
+        losses: any shape; 0 where nothing counts
+        counts: what each counts in the mean; None: one
+        normalizer: checked before with `check_normalizer`
+
+    Returns:
+        []
+    """
     if counts is None and isinstance(normalizer, str): return losses.mean()
     count = torch.full_like(losses.detach().sum(), losses.numel()) if counts is None else counts.sum().to(losses.dtype)
     return losses.sum()/divisor(count, normalizer)
@@ -117,7 +160,17 @@ def reduced(
     reduction: str, # 'mean', 'sum', or 'none'
     normalizer: Normalizer = 'batch', # what the sum is divided by for 'mean'
 ) -> Tensor: # [], or `losses` themselves for 'none'
-    "What a loss gives back. Raises as `check_normalizer` does."
+    """What a loss gives back. Raises as `check_normalizer` does.
+
+    Args:
+        losses: any shape; 0 where nothing counts
+        counts: what each counts in the mean; None: one
+        reduction: 'mean', 'sum', or 'none'
+        normalizer: what the sum is divided by for 'mean'
+
+    Returns:
+        [], or `losses` themselves for 'none'
+    """
     check_normalizer(normalizer, reduction)
     if reduction == 'none': return losses
     return losses.sum() if reduction == 'sum' else mean_over(losses, counts, normalizer)
@@ -134,7 +187,13 @@ def check_same(
     group: 'torch.distributed.ProcessGroup | None' = None, # None is the group of all processes
     mend: str = "seed every process alike before the model is made, or load one state_dict everywhere", # what to do
 ) -> None:
-    "Raise `ValueError` on every process of the group unless `tensors` are the same on all. All must call it."
+    """Raise `ValueError` on every process of the group unless `tensors` are the same on all. All must call it.
+
+    Args:
+        tensors: by name, such as `model.state_dict()`
+        group: None is the group of all processes
+        mend: what to do
+    """
     device = next((t.device for t in tensors.values()), torch.device('cpu'))
     check_group(group, device)
     told: list[Any] = [None]*dist.get_world_size(group)

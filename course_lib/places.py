@@ -16,7 +16,14 @@ from pathlib import Path
 def asset(
     name: str, # file name inside `course_lib/_assets`, such as 'course.mplstyle'
 ) -> Path: # the file's path
-    "A file that ships with the course. Raises `FileNotFoundError` with the names there are."
+    """A file that ships with the course. Raises `FileNotFoundError` with the names there are.
+
+    Args:
+        name: file name inside `course_lib/_assets`, such as 'course.mplstyle'
+
+    Returns:
+        the file's path
+    """
     folder = Path(__file__).parent/'_assets'
     if not (folder/name).exists():
         raise FileNotFoundError(f"no asset {name!r}; there are: {', '.join(sorted(p.name for p in folder.iterdir()))}")
@@ -26,7 +33,11 @@ def asset(
 def cache_dir() -> Path: # an existing folder, as an absolute path
     """Where the course keeps what it makes: `COURSE_LIB_CACHE`, or `~/.cache/course_lib`.
 
-    Raises `RuntimeError` for a user without a home, `OSError` where the folder cannot be made; both name it."""
+    Raises `RuntimeError` for a user without a home, `OSError` where the folder cannot be made; both name it.
+
+    Returns:
+        an existing folder, as an absolute path
+    """
     named, mend = os.environ.get('COURSE_LIB_CACHE'), "name a folder that can be written in COURSE_LIB_CACHE"
     try: path = Path(named or '~/.cache/course_lib').expanduser()
     except RuntimeError:

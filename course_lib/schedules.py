@@ -21,7 +21,18 @@ def up_down(
     steps: int, # optimizer steps, at least 1
     pct_start: float = 0.25, # share of the steps in the first part, between 0 and 1
 ) -> Tensor: # values [steps], float64
-    "Values from `start` to `middle` to `end` along half cosines, as in fastai. Raises `ValueError` for no steps."
+    """Values from `start` to `middle` to `end` along half cosines, as in fastai. Raises `ValueError` for no steps.
+
+    Args:
+        start: value at step 0
+        middle: value where the first part ends
+        end: value that the last step comes near
+        steps: optimizer steps, at least 1
+        pct_start: share of the steps in the first part, between 0 and 1
+
+    Returns:
+        values [steps], float64
+    """
     if steps < 1: raise ValueError(f"steps must be at least 1, got {steps}")
     if not 0 < pct_start < 1: raise ValueError(f"pct_start must be between 0 and 1, got {pct_start}")
     def half_cosine(low: float, high: float, way: Tensor) -> Tensor:
@@ -39,6 +50,17 @@ def one_cycle(
     div: float = 25., # the first rate is `lr/div`
     div_final: float = 1e5, # the last step comes near `lr/div_final`
 ) -> Tensor: # rates [steps], float64
-    "Rates that rise and fall along half cosines (Smith and Topin 2019, in fastai's form); `ValueError` for no run"
+    """Rates that rise and fall along half cosines (Smith and Topin 2019, in fastai's form); `ValueError` for no run
+
+    Args:
+        lr: the highest rate
+        steps: optimizer steps, at least 2
+        pct_start: share of the steps spent rising, between 0 and 1
+        div: the first rate is `lr/div`
+        div_final: the last step comes near `lr/div_final`
+
+    Returns:
+        rates [steps], float64
+    """
     if steps < 2: raise ValueError(f"steps must be at least 2, got {steps}")
     return up_down(lr/div, lr, lr/div_final, steps, pct_start)

@@ -43,7 +43,14 @@ def _undisturbed() -> Iterator[None]:
 def modes_kept(
     *models: nn.Module, # models whose submodules may change between training and evaluation mode
 ) -> Iterator[None]: # gives nothing
-    "Put back the `training` flag of every submodule; raises `TypeError` for what is no model"
+    """Put back the `training` flag of every submodule; raises `TypeError` for what is no model
+
+    Args:
+        *models: models whose submodules may change between training and evaluation mode
+
+    Returns:
+        gives nothing
+    """
     for model in models:
         if not isinstance(model, nn.Module):
             raise TypeError(f"models must be torch.nn.Module, got {type(model).__name__}")
@@ -87,7 +94,14 @@ def _global_state() -> Callable[[], None]:
 def random_state_kept(
     *generators: object, # generators of `random`, `numpy.random` or torch that are put back beside the global ones
 ) -> Iterator[None]: # gives nothing
-    "Put back the random numbers of python, numpy and torch on every device; `TypeError` for what is no generator"
+    """Put back the random numbers of python, numpy and torch on every device; `TypeError` for what is no generator
+
+    Args:
+        *generators: generators of `random`, `numpy.random` or torch that are put back beside the global ones
+
+    Returns:
+        gives nothing
+    """
     states = [_global_state(), *map(_generator_state, generators)]
     try: yield
     finally:
@@ -211,7 +225,14 @@ def _class_state(kind: type) -> tuple[Callable[[], None], list]:
 def closed_over(
     function: types.FunctionType, # a function, perhaps defined inside another
 ) -> list[tuple[types.CellType, object]]: # the cells that have a value, and what they hold
-    "The variables of outer functions that `function` uses"
+    """The variables of outer functions that `function` uses
+
+    Args:
+        function: a function, perhaps defined inside another
+
+    Returns:
+        the cells that have a value, and what they hold
+    """
     found = []
     for cell in function.__closure__ or ():
         try: found.append((cell, cell.cell_contents))
@@ -240,7 +261,15 @@ def _own_generators(dataset: object) -> list:
 
 # %% ../nbs/lib/00_state.ipynb #1fd87bce
 class Snapshot:
-    "Everything changeable that can be reached from some things, written down in memory so that it can be put back"
+    """Everything changeable that can be reached from some things, written down in memory so that it can be put back
+
+    Args:
+        *things: models, optimizers, schedulers, a Learner: anything
+        loaders: data loaders: of these only the sampling is kept, not the data
+
+    Holds:
+        nbytes: what the copies of tensors and arrays take
+    """
     nbytes: int # what the copies of tensors and arrays take
 
     def __init__(
@@ -271,7 +300,11 @@ class Snapshot:
         self,
         randomness: bool = True, # whether the generators go back too
     ) -> None:
-        "Put everything back"
+        """Put everything back
+
+        Args:
+            randomness: whether the generators go back too
+        """
         with torch.no_grad():
             for undo in self._undo: undo()
         if randomness:
@@ -386,7 +419,15 @@ def put_back(
     *things: object, # models, optimizers, schedulers, scalers, a Learner: what the block may change
     loaders: Iterable[object] = (), # data loaders: generators and samplers are put back, data is not copied
 ) -> Iterator[Snapshot]: # gives the snapshot, which can `restore` in between
-    "Put back `things`, all random numbers and autocast. Raises `ValueError` for a model with lazy parameters."
+    """Put back `things`, all random numbers and autocast. Raises `ValueError` for a model with lazy parameters.
+
+    Args:
+        *things: models, optimizers, schedulers, scalers, a Learner: what the block may change
+        loaders: data loaders: generators and samplers are put back, data is not copied
+
+    Returns:
+        gives the snapshot, which can `restore` in between
+    """
     snapshot, generators, autocast = Snapshot(*things, loaders=loaders), _global_state(), _autocast_state()
     try:
         snapshot.clear()

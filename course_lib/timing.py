@@ -20,7 +20,15 @@ from .extras import needs
 # %% ../nbs/lib/00_timing.ipynb #b1e4365d
 @dataclass(frozen=True)
 class Estimate:
-    "A measured value with the interval that holds it"
+    """A measured value with the interval that holds it
+
+    Holds:
+        value: the best guess, in the unit of what was measured
+        low: lower end of the interval
+        high: upper end of the interval
+        n: how many measurements it rests on
+        unit: such as 's', or 'x' for a ratio
+    """
     value: float # the best guess, in the unit of what was measured
     low: float # lower end of the interval
     high: float # upper end of the interval
@@ -37,7 +45,16 @@ def median_ci(
     unit: str = '', # of the measurements
     level: float = 0.95, # confidence; the interval keeps it from 6 measurements on
 ) -> Estimate: # the median, between two of the measurements
-    "Median and its interval from order statistics (Hahn and Meeker, Statistical Intervals, 1991)"
+    """Median and its interval from order statistics (Hahn and Meeker, Statistical Intervals, 1991)
+
+    Args:
+        xs: measurements, in any order, at least 1
+        unit: of the measurements
+        level: confidence; the interval keeps it from 6 measurements on
+
+    Returns:
+        the median, between two of the measurements
+    """
     with needs('collab'): from scipy.stats import binom
     xs, n = sorted(xs), len(xs)
     k = max(int(binom.ppf((1 - level)/2, n, 0.5)), 1) # rank of the lower end, counted from 1
@@ -50,7 +67,11 @@ def _synchronize() -> None:
     elif torch.backends.mps.is_available(): torch.mps.synchronize()
 
 class Timer:
-    "Seconds spent in a `with` block, waiting for the GPU at both ends: `with Timer() as t: ...` then `t.seconds`"
+    """Seconds spent in a `with` block, waiting for the GPU at both ends: `with Timer() as t: ...` then `t.seconds`
+
+    Holds:
+        seconds: wall-clock seconds, set when the block ends, also by an exception
+    """
     seconds: float = float('nan') # wall-clock seconds, set when the block ends, also by an exception
     def __enter__(self) -> 'Timer':
         _synchronize()
@@ -79,7 +100,17 @@ def timeit(
     warmup: int = 2, # calls before the clock starts
     level: float = 0.95, # confidence of the interval (from 6 repeats on)
 ) -> Estimate: # median seconds per call
-    "Median time of `fn()` with its interval"
+    """Median time of `fn()` with its interval
+
+    Args:
+        fn: called without arguments
+        repeats: timed calls, at least 2
+        warmup: calls before the clock starts
+        level: confidence of the interval (from 6 repeats on)
+
+    Returns:
+        median seconds per call
+    """
     return median_ci(_times([fn], repeats, warmup)[0], 's', level)
 
 def time_ratio(
@@ -89,6 +120,17 @@ def time_ratio(
     warmup: int = 2, # pairs before the clock starts
     level: float = 0.95, # confidence of the interval (from 6 repeats on)
 ) -> Estimate: # median of time(fn)/time(peer), below 1 where `fn` is faster
-    "How many times as long `fn()` takes as `peer()`, from calls made alternately"
+    """How many times as long `fn()` takes as `peer()`, from calls made alternately
+
+    Args:
+        fn: called without arguments
+        peer: what it is compared with
+        repeats: timed pairs of calls, at least 2
+        warmup: pairs before the clock starts
+        level: confidence of the interval (from 6 repeats on)
+
+    Returns:
+        median of time(fn)/time(peer), below 1 where `fn` is faster
+    """
     a, b = _times([fn, peer], repeats, warmup)
     return median_ci([x/y for x, y in zip(a, b)], 'x', level)

@@ -17,7 +17,16 @@ def did_you_mean(
     known: Iterable[str], # the names that there are
     cutoff: float = 0.6, # how alike two names must be, 0 to 1 (difflib's ratio)
 ) -> str: # such as ", did you mean 'adam' or 'adamw'?", or "" when nothing is near
-    "The end of a message about an unknown name: the known names nearest to it, the nearest first"
+    """The end of a message about an unknown name: the known names nearest to it, the nearest first
+
+    Args:
+        name: what was asked for
+        known: the names that there are
+        cutoff: how alike two names must be, 0 to 1 (difflib's ratio)
+
+    Returns:
+        such as ", did you mean 'adam' or 'adamw'?", or "" when nothing is near
+    """
     asked, names = str(name).lower(), list(dict.fromkeys(known))
     lower = {n.lower(): n for n in reversed(names)}
     near = [lower[n] for n in get_close_matches(asked, lower, n=3, cutoff=cutoff)]

@@ -21,7 +21,15 @@ from .recommender import Recommender, register
 @register
 class ALS(Recommender):
     """Alternating least squares with biases (Zhou et al. 2008; biases as Koren, Bell and Volinsky 2009): every
-    step is a ridge regression in closed form"""
+    step is a ridge regression in closed form
+
+    Args:
+        n_factors: numbers a user and an item, besides the bias
+        regularization: how hard factors are pulled to zero, in ratings
+        bias_regularization: how hard biases are pulled to zero, in ratings
+        iters: passes over items and users
+        seed: of the start
+    """
     def __init__(self,
         n_factors: int = 16, # numbers a user and an item, besides the bias
         regularization: float = 12.0, # how hard factors are pulled to zero, in ratings
@@ -41,7 +49,14 @@ class ALS(Recommender):
         train: Ratings, # ratings to learn from
     ) -> 'ALS': # itself
         """Solve for items and users in turn; users last, so that `fold_in` is their very step. Raises
-        `ValueError` without ratings."""
+        `ValueError` without ratings.
+
+        Args:
+            train: ratings to learn from
+
+        Returns:
+            itself
+        """
         self.remember(train)
         K = len(self.pull)
         gen = torch.Generator().manual_seed(self.config['seed'])

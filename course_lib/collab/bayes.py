@@ -144,7 +144,16 @@ class _Noise:
 class BayesianMF(Recommender):
     """Bayesian matrix factorization by Gibbs sampling (Salakhutdinov and Mnih 2008), with side information as in Macau
     (Simm et al. 2017, eq. 4): features, and which items a user (users an item) has in the training part. Noise differs
-    by user and item."""
+    by user and item.
+
+    Args:
+        n_factors: numbers a user and an item, besides the bias
+        samples: draws that are averaged
+        burn: draws before them that are thrown away
+        side: use features and who rated what
+        keep: draws held for later predictions, spread evenly over the averaged ones
+        seed: of the draws
+    """
     handles_cold = True
     _names = ('mean', 'U', 'V', 'noise_user', 'noise_item', 'loo_residuals')
 
@@ -165,7 +174,14 @@ class BayesianMF(Recommender):
         train: Ratings, # ratings to learn from, with their features where there are any
     ) -> 'BayesianMF': # itself
         """Draw users, items, their priors and the noise in turn, each given the rest. Raises `ValueError` without
-        ratings."""
+        ratings.
+
+        Args:
+            train: ratings to learn from, with their features where there are any
+
+        Returns:
+            itself
+        """
         self.remember(train)
         c, K, nu, ni = self.config, self.config['n_factors'] + 1, train.n_users, train.n_items
         draws, noise = _Draws(c['seed']), _Noise(train)

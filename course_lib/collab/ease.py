@@ -20,7 +20,12 @@ from .recommender import Recommender, register
 @register
 class EASE(Recommender):
     """Embarrassingly shallow autoencoder (Steck 2019, eq. 8): each item's score is a linear sum of what else the
-    user has, in closed form"""
+    user has, in closed form
+
+    Args:
+        regularization: how hard the weights are pulled to zero, in ratings
+        liked: count only ratings of at least this; None: having rated counts
+    """
     predicts_ratings = False
     def __init__(self,
         regularization: float = 300.0, # how hard the weights are pulled to zero, in ratings
@@ -32,7 +37,14 @@ class EASE(Recommender):
     def fit(self,
         train: Ratings, # ratings to learn from
     ) -> 'EASE': # itself
-        "Invert the smaller of the two Gram matrices, users' or items'. Raises `ValueError` if nothing is liked."
+        """Invert the smaller of the two Gram matrices, users' or items'. Raises `ValueError` if nothing is liked.
+
+        Args:
+            train: ratings to learn from
+
+        Returns:
+            itself
+        """
         self.remember(train)
         self.X = torch.zeros(train.n_users, train.n_items)
         kept = only_liked(train, self.config['liked'])

@@ -45,7 +45,11 @@ def _plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) and value.dtype.kind not in 'mM' else value
 
 class Ids(Sequence):
-    "The ids of users or items in order: `ids[code]` is an id, `ids.code(id)` its row"
+    """The ids of users or items in order: `ids[code]` is an id, `ids.code(id)` its row
+
+    Args:
+        values: all different
+    """
     def __init__(self,
         values: Sequence[Hashable] | np.ndarray, # all different
     ):
@@ -68,20 +72,41 @@ class Ids(Sequence):
     def at(self,
         codes: Iterable[int], # rows
     ) -> list: # ids
-        "The ids of many rows, from a list that is made once"
+        """The ids of many rows, from a list that is made once
+
+        Args:
+            codes: rows
+
+        Returns:
+            ids
+        """
         if self._listed is None: self._listed = list(self)
         return [self._listed[c] for c in codes]
 
     def code(self,
         value: Hashable, # an id
     ) -> int: # its row, -1 where it is unknown
-        "The row of an id"
+        """The row of an id
+
+        Args:
+            value: an id
+
+        Returns:
+            its row, -1 where it is unknown
+        """
         return self._rows().get(value, -1)
 
     def codes(self,
         values: Iterable[Hashable], # ids
     ) -> np.ndarray: # int32, -1 where an id is unknown
-        "The rows of many ids"
+        """The rows of many ids
+
+        Args:
+            values: ids
+
+        Returns:
+            int32, -1 where an id is unknown
+        """
         own = self.values
         if (isinstance(values, np.ndarray) and isinstance(own, np.ndarray) and len(own)
                 and values.dtype == own.dtype != object):

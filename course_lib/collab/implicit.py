@@ -29,7 +29,16 @@ def only_liked(
 # %% ../../nbs/lib/09_collab_implicit.ipynb #9ac149e0
 @register
 class ImplicitALS(Recommender):
-    "Factors of what was rated at all, absent pairs counting a little (Hu, Koren and Volinsky 2008, eq. 4 and 5)"
+    """Factors of what was rated at all, absent pairs counting a little (Hu, Koren and Volinsky 2008, eq. 4 and 5)
+
+    Args:
+        n_factors: numbers a user and an item
+        alpha: how much more a rated pair counts than an absent one
+        regularization: how hard factors are pulled to zero
+        iters: passes over users and items
+        liked: count only ratings of at least this; None: having rated counts
+        seed: of the start
+    """
     predicts_ratings = False
     def __init__(self,
         n_factors: int = 16, # numbers a user and an item
@@ -49,7 +58,14 @@ class ImplicitALS(Recommender):
         train: Ratings, # ratings to learn from
     ) -> 'ImplicitALS': # itself
         """Solve for users and items in turn; users last, so that `fold_in` is their very step. Raises
-        `ValueError` if nothing is liked."""
+        `ValueError` if nothing is liked.
+
+        Args:
+            train: ratings to learn from
+
+        Returns:
+            itself
+        """
         self.remember(train)
         K, alpha, kept = self.config['n_factors'], self.config['alpha'], only_liked(train, self.config['liked'])
         gen = torch.Generator().manual_seed(self.config['seed'])

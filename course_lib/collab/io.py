@@ -38,7 +38,15 @@ def save(
     folder: str | Path, # made if it is not there
 ) -> Path: # the folder, with model.safetensors and model.json
     """Write a fitted model with its ids and training ratings, nothing pickled. Raises `TypeError` for ids that
-    JSON cannot hold (keep numbers or strings)."""
+    JSON cannot hold (keep numbers or strings).
+
+    Args:
+        model: fitted
+        folder: made if it is not there
+
+    Returns:
+        the folder, with model.safetensors and model.json
+    """
     from safetensors.torch import save_file
     seen, folder = model.fitted(), Path(folder)
     for name, ids in (('user', seen.users), ('item', seen.items)):
@@ -71,7 +79,15 @@ def load(
     ratings: Ratings | None = None, # the ratings it is meant for: their ids must be the file's
 ) -> Recommender: # fitted, on the CPU
     """Read a model back. Raises `ValueError` that says which users, items or tensor do not fit, or that its kind
-    is not known here."""
+    is not known here.
+
+    Args:
+        folder: written by `save`
+        ratings: the ratings it is meant for: their ids must be the file's
+
+    Returns:
+        fitted, on the CPU
+    """
     from safetensors.torch import load_file
     about = json.loads((Path(folder)/'model.json').read_text(encoding='utf-8'))
     tensors = load_file(Path(folder)/'model.safetensors')

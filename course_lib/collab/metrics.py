@@ -27,14 +27,29 @@ _all_ = ['rmse', 'mae']  # the errors of the foundations, in rating points
 def hit_rate(
     hits: Tensor, # bool [B, k]: whether each shown item is one of the user's test items, best first
 ) -> float: # share of users, 0 to 1
-    "Share of users with at least one test item among the `k` shown"
+    """Share of users with at least one test item among the `k` shown
+
+    Args:
+        hits: bool [B, k]: whether each shown item is one of the user's test items, best first
+
+    Returns:
+        share of users, 0 to 1
+    """
     return hits.any(1).double().mean().item()
 
 def recall(
     hits: Tensor, # bool [B, k]
     relevant: Tensor, # [B] number of test items of each user, at least 1
 ) -> float: # 0 to 1
-    "Share of a user's test items that are among the `k` shown, averaged over users"
+    """Share of a user's test items that are among the `k` shown, averaged over users
+
+    Args:
+        hits: bool [B, k]
+        relevant: [B] number of test items of each user, at least 1
+
+    Returns:
+        0 to 1
+    """
     return (hits.sum(1)/relevant.to(hits.device)).double().mean().item()
 
 def ndcg(
@@ -42,7 +57,15 @@ def ndcg(
     relevant: Tensor, # [B] number of test items of each user, at least 1
 ) -> float: # 0 to 1
     """Discounted gain: a hit at place p is worth 1/log2(p + 1), divided by the best that was possible (Järvelin
-    and Kekäläinen 2002)"""
+    and Kekäläinen 2002)
+
+    Args:
+        hits: bool [B, k]
+        relevant: [B] number of test items of each user, at least 1
+
+    Returns:
+        0 to 1
+    """
     worth = 1/torch.arange(2, hits.shape[1] + 2, device=hits.device).double().log2()
     best = torch.cat([worth.new_zeros(1), worth.cumsum(0)])[relevant.to(hits.device).long().clamp(max=hits.shape[1])]
     return (hits.double() @ worth/best).mean().item()
@@ -51,7 +74,15 @@ def coverage(
     shown: Tensor, # item codes [B, k]
     n_items: int, # size of the catalogue
 ) -> float: # 0 to 1
-    "Share of the catalogue that was shown to anyone"
+    """Share of the catalogue that was shown to anyone
+
+    Args:
+        shown: item codes [B, k]
+        n_items: size of the catalogue
+
+    Returns:
+        0 to 1
+    """
     return len(shown.unique())/n_items
 
 # %% ../../nbs/lib/09_collab_metrics.ipynb #8b917551
@@ -106,7 +137,18 @@ def evaluate(
 ) -> dict[str, float]: # rmse and mae from models that predict ratings, then the ranking metrics at k
     """How well a fitted model predicts and ranks ratings it has not seen. Training items are never among the ranked;
     unknown users are judged by what stands in for them. Raises `ValueError` for other ids, no ratings or a `k` out of
-    range."""
+    range.
+
+    Args:
+        model: fitted
+        test: with the users and items of the training ratings
+        k: places shown
+        negatives: rank each test item among so many that the user never rated; None: among all
+        seed: of the negatives
+
+    Returns:
+        rmse and mae from models that predict ratings, then the ranking metrics at k
+    """
     seen = model.fitted()
     if not (test.users == seen.users and test.items == seen.items):
         raise ValueError("test and training ratings must share users and items; split one Ratings in two")

@@ -220,7 +220,14 @@ def read_movielens(
     path: Path, # a MovieLens folder
 ) -> tuple[Table, Side, Side]: # ratings, users, items
     """Read a folder in any of MovieLens' layouts. Raises `FileNotFoundError` if it holds none, `ValueError` for
-    what cannot be read in it."""
+    what cannot be read in it.
+
+    Args:
+        path: a MovieLens folder
+
+    Returns:
+        ratings, users, items
+    """
     has = lambda name: (path/name).is_file()
     if has('u.data'):
         users = _people(_rows(path/'u.user', '|', (5,)), path/'u.user', 1, 2, 3, 4) if has('u.user') else Side()

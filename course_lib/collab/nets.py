@@ -18,7 +18,13 @@ from .recommender import register
 
 # %% ../../nbs/09_collab.ipynb #c099760a
 class Embedding(nn.Module):
-    "A table of trainable rows, looked up by number: what `nn.Embedding` is, in three lines"
+    """A table of trainable rows, looked up by number: what `nn.Embedding` is, in three lines
+
+    Args:
+        n: rows
+        dim: numbers a row
+        std: spread of the random start
+    """
     def __init__(self,
         n: int, # rows
         dim: int, # numbers a row
@@ -30,7 +36,14 @@ class Embedding(nn.Module):
     def forward(self,
         rows: Tensor, # integer row numbers [...]
     ) -> Tensor: # [..., dim]
-        "The rows asked for"
+        """The rows asked for
+
+        Args:
+            rows: integer row numbers [...]
+
+        Returns:
+            [..., dim]
+        """
         return self.weight[rows.long()]
 
 def sigmoid_range(
@@ -38,7 +51,16 @@ def sigmoid_range(
     low: float, # approached from above
     high: float, # approached from below
 ) -> Tensor: # same shape, between `low` and `high`
-    "Squash into an open interval"
+    """Squash into an open interval
+
+    Args:
+        x: any real numbers
+        low: approached from above
+        high: approached from below
+
+    Returns:
+        same shape, between `low` and `high`
+    """
     return torch.sigmoid(x)*(high - low) + low
 
 # %% ../../nbs/09_collab.ipynb #5c0a51de
@@ -52,7 +74,16 @@ def squashed(
 # %% ../../nbs/09_collab.ipynb #cff38875
 @register
 class DotProduct(PairNet):
-    "The dot product of the user's factors and the item's, with the scratch `Embedding`"
+    """The dot product of the user's factors and the item's, with the scratch `Embedding`
+
+    Args:
+        n_factors: numbers a user and an item
+        y_range: squash predictions into this open interval
+
+    Holds:
+        user_factors: a row a user
+        item_factors: a row an item
+    """
     user_factors: Embedding | nn.Embedding # a row a user
     item_factors: Embedding | nn.Embedding # a row an item
 
@@ -107,13 +138,25 @@ class DotProductBias(DotProduct):
 def emb_sz_rule(
     n: int, # number of different values
 ) -> int: # numbers a row, at most 600
-    "fastai's rule of thumb for the size of an embedding: `min(600, round(1.6 * n**0.56))`"
+    """fastai's rule of thumb for the size of an embedding: `min(600, round(1.6 * n**0.56))`
+
+    Args:
+        n: number of different values
+
+    Returns:
+        numbers a row, at most 600
+    """
     return min(600, round(1.6*n**0.56))
 
 # %% ../../nbs/09_collab.ipynb #7a5e11c6
 @register
 class CollabNN(PairNet):
-    "A small network on both embeddings side by side, sized by `emb_sz_rule`"
+    """A small network on both embeddings side by side, sized by `emb_sz_rule`
+
+    Args:
+        layers: widths of the hidden layers
+        y_range: squash predictions into this open interval
+    """
     def __init__(self,
         layers: Sequence[int] = (100, 50), # widths of the hidden layers
         y_range: tuple[float, float] | None = None, # squash predictions into this open interval

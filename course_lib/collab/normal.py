@@ -51,7 +51,18 @@ def normal_equations(
     target: Tensor, # [N + 1], what is to be explained
     weight: Tensor, # [N + 1], how much each rating counts; the last is 0
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]: # rows [G], matrices [G, K, K], right sides [G, K]
-    "For each block its rows, and of each row the weighted sums of `z z'` and of `z target`"
+    """For each block its rows, and of each row the weighted sums of `z z'` and of `z target`
+
+    Args:
+        blocks: from `blocks`
+        Z: [M, K], a vector for each row of the fixed side
+        other: [N + 1], which of them each rating is about
+        target: [N + 1], what is to be explained
+        weight: [N + 1], how much each rating counts; the last is 0
+
+    Returns:
+        rows [G], matrices [G, K, K], right sides [G, K]
+    """
     for rows, positions in blocks:
         V = Z[other[positions]]
         W = (V*weight[positions][..., None]).transpose(1, 2)

@@ -35,7 +35,14 @@ def _sizes_first(init: Callable) -> Callable:
 
 class PairNet(nn.Module, Recommender):
     """A network with one vector a user and one an item, trained by gradient descent; a subclass overrides
-    `make_layers`, `vectors` and `rate`"""
+    `make_layers`, `vectors` and `rate`
+
+    Args:
+        y_range: the open interval that predictions lie in
+
+    Holds:
+        history: what each pass of the last `fit` gave
+    """
     history: list[Epoch] # what each pass of the last `fit` gave
 
     def __init__(self,
@@ -62,21 +69,42 @@ class PairNet(nn.Module, Recommender):
         n_users: int, # at least 1
         n_items: int, # at least 1
     ) -> None:
-        "Make the tables and layers, as attributes"
+        """Make the tables and layers, as attributes
+
+        Args:
+            n_users: at least 1
+            n_items: at least 1
+        """
         raise NotImplementedError(f"{type(self).__name__} has no make_layers")
 
     def vectors(self,
         codes: Tensor, # integers [...]
         side: str, # 'user' or 'item'
     ) -> Tensor: # [..., K]
-        "The vectors of some users or items"
+        """The vectors of some users or items
+
+        Args:
+            codes: integers [...]
+            side: 'user' or 'item'
+
+        Returns:
+            [..., K]
+        """
         raise NotImplementedError(f"{type(self).__name__} has no vectors")
 
     def rate(self,
         u: Tensor, # [..., K], vectors of users
         i: Tensor, # [..., K], vectors of items
     ) -> Tensor: # [...]
-        "The ratings of pairs of vectors"
+        """The ratings of pairs of vectors
+
+        Args:
+            u: [..., K], vectors of users
+            i: [..., K], vectors of items
+
+        Returns:
+            [...]
+        """
         raise NotImplementedError(f"{type(self).__name__} has no rate")
 
     # What follows
@@ -84,7 +112,11 @@ class PairNet(nn.Module, Recommender):
     def start(self,
         mean: float, # mean training rating
     ) -> None:
-        "Let training start from the mean rating, where the network has a parameter called `mean`"
+        """Let training start from the mean rating, where the network has a parameter called `mean`
+
+        Args:
+            mean: mean training rating
+        """
         if 'mean' not in self._parameters: return
         if self.y_range is not None:
             low, high = self.y_range
@@ -95,7 +127,15 @@ class PairNet(nn.Module, Recommender):
         n_users: int, # at least 1
         n_items: int, # at least 1
     ) -> 'PairNet': # itself
-        "Make the layers for so many users and items; `fit` does this. Raises `ValueError` for none of either."
+        """Make the layers for so many users and items; `fit` does this. Raises `ValueError` for none of either.
+
+        Args:
+            n_users: at least 1
+            n_items: at least 1
+
+        Returns:
+            itself
+        """
         if n_users < 1 or n_items < 1:
             raise ValueError(f"a model needs at least one user and one item, got {n_users} and {n_items}")
         self.n_users, self.n_items = n_users, n_items
@@ -105,7 +145,14 @@ class PairNet(nn.Module, Recommender):
     def forward(self,
         x: Tensor, # integer [B, 2]: user codes and item codes
     ) -> Tensor: # [B] predicted ratings
-        "Predicted ratings of pairs of codes"
+        """Predicted ratings of pairs of codes
+
+        Args:
+            x: integer [B, 2]: user codes and item codes
+
+        Returns:
+            [B] predicted ratings
+        """
         return self.rate(self.vectors(x[:, 0], 'user'), self.vectors(x[:, 1], 'item'))
 
     def fit(self,  # type: ignore[override]
@@ -121,7 +168,23 @@ class PairNet(nn.Module, Recommender):
         device: torch.device | str | None = None, # None: `default_device()`
     ) -> 'PairNet': # itself, on the CPU
         """Build and train; a second call goes on training. Raises `ValueError` if it was built for other numbers
-        of users and items."""
+        of users and items.
+
+        Args:
+            train: ratings to learn from
+            valid: ratings for `valid_loss` and early stopping
+            epochs: passes over `train`
+            bs: ratings a batch
+            lr: peak learning rate; None: by the batch size
+            weight_decay: decoupled weight decay; None: by the batch size
+            patience: stop after so many epochs without a better validation loss
+            progress: print a line an epoch
+            seed: of the order of the batches; the layers start from torch's global random state
+            device: None: `default_device()`
+
+        Returns:
+            itself, on the CPU
+        """
         grow = max(bs/64, 1)
         self._noise = None
         self.history = fit(self, train.loaders(bs, valid, device, seed), epochs, 5e-3*grow**(1/3) if lr is None else lr,
@@ -130,14 +193,25 @@ class PairNet(nn.Module, Recommender):
 
     @property
     def device(self) -> torch.device: # of the parameters
-        "Where the model is"
+        """Where the model is
+
+        Returns:
+            of the parameters
+        """
         return next(self.parameters()).device
 
     @torch.no_grad()
     def all_vectors(self,
         side: str, # 'user' or 'item'
     ) -> Tensor: # [n, K]
-        "The vectors of all users or items"
+        """The vectors of all users or items
+
+        Args:
+            side: 'user' or 'item'
+
+        Returns:
+            [n, K]
+        """
         n = self.n_users if side == 'user' else self.n_items
         return self.vectors(torch.arange(n or 0, device=self.device), side)
 

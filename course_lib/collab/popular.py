@@ -23,7 +23,14 @@ class MostRated(Recommender):
     def fit(self,
         train: Ratings, # ratings to learn from
     ) -> 'MostRated': # itself
-        "Count"
+        """Count
+
+        Args:
+            train: ratings to learn from
+
+        Returns:
+            itself
+        """
         self.remember(train)
         return self
 

@@ -26,7 +26,15 @@ if TYPE_CHECKING: import pandas
 
 # %% ../../nbs/lib/09_collab_ratings.ipynb #a6bcd040
 class RatingBatches:
-    "Batches of (pairs [B, 2], ratings [B]) that live on one device; each pass over a shuffled one is a new order"
+    """Batches of (pairs [B, 2], ratings [B]) that live on one device; each pass over a shuffled one is a new order
+
+    Args:
+        ratings: what to draw from
+        bs: ratings a batch, at least 1; the last batch may be smaller
+        shuffle: a new order at each pass
+        device: where the tensors are held
+        seed: of the orders
+    """
     def __init__(self,
         ratings: 'Ratings', # what to draw from
         bs: int, # ratings a batch, at least 1; the last batch may be smaller
@@ -50,7 +58,12 @@ class RatingBatches:
 
 @dataclass
 class Loaders:
-    "Training batches, and validation batches or None"
+    """Training batches, and validation batches or None
+
+    Holds:
+        train: shuffled
+        valid: in order
+    """
     train: RatingBatches # shuffled
     valid: RatingBatches | None = None # in order
 
@@ -108,7 +121,19 @@ def _counted(user: object, item: object, time: object = None) -> 'Ratings':
 # %% ../../nbs/lib/09_collab_ratings.ipynb #88d53970
 @dataclass(repr=False)
 class Ratings:
-    "Who rated what how: one row a rating, users and items as row numbers into `users` and `items`"
+    """Who rated what how: one row a rating, users and items as row numbers into `users` and `items`
+
+    Holds:
+        pairs: int32 [N, 2]: the user's and the item's code
+        rating: float32 [N]
+        users: the user ids, in the order of their codes
+        items: the item ids, in the order of their codes
+        time: float64 [N], seconds, or None
+        user_features: float32 [n_users, p], or None
+        item_features: float32 [n_items, q], or None
+        titles: one title an item, or None
+        folder: where MovieLens files were read from
+    """
     pairs: Tensor # int32 [N, 2]: the user's and the item's code
     rating: Tensor # float32 [N]
     users: Ids # the user ids, in the order of their codes
@@ -122,19 +147,35 @@ class Ratings:
     def __len__(self) -> int: return len(self.rating)
     @property
     def n_users(self) -> int: # a count
-        "How many users there are, also those without a rating here"
+        """How many users there are, also those without a rating here
+
+        Returns:
+            a count
+        """
         return len(self.users)
     @property
     def n_items(self) -> int: # a count
-        "How many items there are, also those without a rating here"
+        """How many items there are, also those without a rating here
+
+        Returns:
+            a count
+        """
         return len(self.items)
     @property
     def user(self) -> Tensor: # int32 [N]
-        "The user's code in each row"
+        """The user's code in each row
+
+        Returns:
+            int32 [N]
+        """
         return self.pairs[:, 0]
     @property
     def item(self) -> Tensor: # int32 [N]
-        "The item's code in each row"
+        """The item's code in each row
+
+        Returns:
+            int32 [N]
+        """
         return self.pairs[:, 1]
     def __repr__(self) -> str:
         return (f'{len(self):,} ratings of {self.n_users:,} users and {self.n_items:,} items, '
@@ -159,7 +200,18 @@ class Ratings:
     ) -> 'Ratings': # one row each, in the order of `df`; of clicks one row a pair
         """Read a table. Raises `ValueError` for a column that is missing, twice there or of another length, for no
         rows, missing or non-finite values, and for pairs that stand twice; `TypeError` for ratings or times that are
-        no numbers."""
+        no numbers.
+
+        Args:
+            df: a pandas or polars data frame, an Arrow table, or a dict of columns
+            user: column of user ids, of any hashable kind
+            item: column of item ids, of any hashable kind
+            rating: column of numbers; None: clicks, where a pair's rating is its count
+            time: column of seconds or dates, or None
+
+        Returns:
+            one row each, in the order of `df`; of clicks one row a pair
+        """
         u, i, y, t = columns(df, (user, item, rating, time))
         return _counted(u, i, t) if rating is None else _build(u, i, y, t)
 
@@ -170,7 +222,16 @@ class Ratings:
         items: Sequence[Hashable] | None = None, # the id of each column; None: the column numbers
     ) -> 'Ratings': # with all rows and columns, also the empty ones
         """Read a sparse matrix. Raises `TypeError` for another kind, `ValueError` for ids that do not fit and for
-        places stored twice."""
+        places stored twice.
+
+        Args:
+            matrix: a scipy sparse matrix or array [n_users, n_items]; what is stored is rated, a stored zero too
+            users: the id of each row; None: the row numbers
+            items: the id of each column; None: the column numbers
+
+        Returns:
+            with all rows and columns, also the empty ones
+        """
         if not hasattr(matrix, 'tocoo'):
             raise TypeError(f"a scipy sparse matrix is wanted, got {type(matrix).__name__}")
         coo = matrix.tocoo()
@@ -190,7 +251,14 @@ class Ratings:
         path: str | Path, # a folder with `u.data` (100K), `ratings.dat` (1M, 10M) or `ratings.csv` (all others)
     ) -> 'Ratings': # with features and titles where the folder has them
         """Read a MovieLens folder. Raises `FileNotFoundError` if it holds no ratings, `ValueError` that names
-        file and line for what cannot be read."""
+        file and line for what cannot be read.
+
+        Args:
+            path: a folder with `u.data` (100K), `ratings.dat` (1M, 10M) or `ratings.csv` (all others)
+
+        Returns:
+            with features and titles where the folder has them
+        """
         table, users, items = read_movielens(Path(path))
         try: out = _build(table.user, table.item, table.rating, table.time, users.ids, items.ids)
         except ValueError as e: raise ValueError(f"{table.path}: {e}") from None
@@ -201,7 +269,14 @@ class Ratings:
         k: int, # 1 to 5
     ) -> tuple['Ratings', 'Ratings']: # training and test ratings
         """Fold `k` of MovieLens 100K as published: `u{k}.base` and `u{k}.test`. Raises `ValueError` or
-        `FileNotFoundError` where there is none."""
+        `FileNotFoundError` where there is none.
+
+        Args:
+            k: 1 to 5
+
+        Returns:
+            training and test ratings
+        """
         if k not in range(1, 6): raise ValueError(f"published folds are 1 to 5, got {k}")
         if self.folder is None:
             raise ValueError("published folds are files of MovieLens 100K; read the folder with Ratings.from_movielens")
@@ -217,7 +292,11 @@ class Ratings:
         return both[0], both[1]
 
     def to_df(self) -> 'pandas.DataFrame': # columns user, item, rating, and time where there are times
-        "A pandas data frame with the ids, one row a rating"
+        """A pandas data frame with the ids, one row a rating
+
+        Returns:
+            columns user, item, rating, and time where there are times
+        """
         with needs('collab'): import pandas as pd
         ids = lambda side, codes: pd.Series(column(list(side))).take(codes.numpy()).reset_index(drop=True)
         user, item = ids(self.users, self.user), ids(self.items, self.item)
@@ -230,7 +309,16 @@ class Ratings:
         seed: int = 0, # for 'random', and for 'leave_one_out' where there is no time
     ) -> tuple['Ratings', 'Ratings']: # training and test ratings
         """Cut in two. A user's only rating stays in training under 'leave_one_out'. Raises `ValueError` for an
-        empty side."""
+        empty side.
+
+        Args:
+            by: 'random', 'time' (the latest are the test) or 'leave_one_out' (each user's last)
+            test: share of test ratings, for 'random' and 'time'
+            seed: for 'random', and for 'leave_one_out' where there is no time
+
+        Returns:
+            training and test ratings
+        """
         n, shuffled = len(self), torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
         if by not in ('random', 'time', 'leave_one_out'):
             raise ValueError(f"by must be 'random', 'time' or 'leave_one_out', got {by!r}")
@@ -255,7 +343,15 @@ class Ratings:
         n: int = 5, # how many
         seed: int = 0, # of the shuffle
     ) -> list[tuple['Ratings', 'Ratings']]: # training and test ratings of each fold
-        "`n` random folds: every rating is a test rating once. Raises `ValueError` for fewer than two."
+        """`n` random folds: every rating is a test rating once. Raises `ValueError` for fewer than two.
+
+        Args:
+            n: how many
+            seed: of the shuffle
+
+        Returns:
+            training and test ratings of each fold
+        """
         if not 2 <= n <= len(self): raise ValueError(f"n must be from 2 to {len(self)}, got {n}")
         fold = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)) % n
         return [(self[fold != k], self[fold == k]) for k in range(n)]
@@ -266,7 +362,17 @@ class Ratings:
         device: torch.device | str | None = None, # where the tensors are held; None: `default_device()`
         seed: int = 0, # of the shuffling
     ) -> Loaders: # with `train` and `valid`
-        "Batches of (pairs, ratings) from tensors held whole on the device and shuffled there"
+        """Batches of (pairs, ratings) from tensors held whole on the device and shuffled there
+
+        Args:
+            bs: ratings a batch
+            valid: ratings to validate on, or None
+            device: where the tensors are held; None: `default_device()`
+            seed: of the shuffling
+
+        Returns:
+            with `train` and `valid`
+        """
         device = torch.device(device or default_device())
         held_out = None if valid is None else RatingBatches(valid, max(bs, 8192), False, device, seed)
         return Loaders(RatingBatches(self, bs, True, device, seed), held_out)

@@ -28,7 +28,11 @@ from ..validate import sum_dtype
 _DAMPING = 10 # ratings at the mean that are added to a user's or an item's own
 
 class Baseline:
-    "Counts and damped means of the training ratings, and an index of each user's"
+    """Counts and damped means of the training ratings, and an index of each user's
+
+    Args:
+        train: the training ratings
+    """
     def __init__(self,
         train: Ratings, # the training ratings
     ):
@@ -54,14 +58,28 @@ class Baseline:
     def rows(self,
         user: int, # a user's code
     ) -> Tensor: # int64 [n], rows of the training ratings
-        "The rows of a user's ratings, in their order"
+        """The rows of a user's ratings, in their order
+
+        Args:
+            user: a user's code
+
+        Returns:
+            int64 [n], rows of the training ratings
+        """
         order, start, _ = self._indexed()
         return order[start[user]:start[user + 1]]
 
     def items(self,
         user: int, # a user's code
     ) -> np.ndarray: # int64 [n], codes of items
-        "The items that a user has rated"
+        """The items that a user has rated
+
+        Args:
+            user: a user's code
+
+        Returns:
+            int64 [n], codes of items
+        """
         _, start, items = self._indexed()
         return items[start[user]:start[user + 1]]
 
@@ -69,7 +87,15 @@ class Baseline:
         users: Tensor, # int64 [N], -1 where unknown
         items: Tensor, # int64 [N], -1 where unknown
     ) -> Tensor: # float64 [N]
-        "Mean and biases; a side that is unknown or without ratings adds nothing"
+        """Mean and biases; a side that is unknown or without ratings adds nothing
+
+        Args:
+            users: int64 [N], -1 where unknown
+            items: int64 [N], -1 where unknown
+
+        Returns:
+            float64 [N]
+        """
         bias = lambda codes, known: torch.where(codes < 0, 0., known[codes.clamp(min=0)])
         return self.mean + bias(items, self.item_bias) + bias(users, self.user_bias)
 
@@ -80,12 +106,25 @@ def _on_host(scores: Tensor) -> np.ndarray:
 
 @dataclass
 class NewUser:
-    "A user who was not there in training, from the ratings given to `fold_in`"
+    """A user who was not there in training, from the ratings given to `fold_in`
+
+    Holds:
+        scores: [n_items] predicted rating (or preference) of every item
+        seen: int64 [n], codes of the items already rated
+    """
     scores: Tensor # [n_items] predicted rating (or preference) of every item
     seen: Tensor # int64 [n], codes of the items already rated
 
 class Recommender:
-    "What every model can do once it is fitted; a model overrides the methods that speak of codes"
+    """What every model can do once it is fitted; a model overrides the methods that speak of codes
+
+    Holds:
+        predicts_ratings: False where `predict` gives a preference that only orders items
+        handles_cold: whether the model itself says something sensible about a user or item without ratings
+        seen: the training ratings
+        baseline: their counts and damped means
+        config: the arguments that made it
+    """
     predicts_ratings: bool = True # False where `predict` gives a preference that only orders items
     handles_cold: bool = False # whether the model itself says something sensible about a user or item without ratings
     seen: Ratings # the training ratings
@@ -97,7 +136,14 @@ class Recommender:
     def fit(self,
         train: Ratings, # ratings to learn from
     ) -> 'Recommender': # itself
-        "Learn; a model calls `remember(train)` first"
+        """Learn; a model calls `remember(train)` first
+
+        Args:
+            train: ratings to learn from
+
+        Returns:
+            itself
+        """
         raise NotImplementedError(f"{type(self).__name__} has no fit")
 
     def predict_codes(self,
@@ -105,17 +151,37 @@ class Recommender:
         items: Tensor, # int64 [N]
         want_std: bool = False, # whether a standard deviation is wanted too
     ) -> tuple[Tensor, Tensor | None]: # [N] and [N], the second None from models that have none
-        "Predicted ratings of pairs of codes"
+        """Predicted ratings of pairs of codes
+
+        Args:
+            users: int64 [N]
+            items: int64 [N]
+            want_std: whether a standard deviation is wanted too
+
+        Returns:
+            [N] and [N], the second None from models that have none
+        """
         raise NotImplementedError(f"{type(self).__name__} does not predict ratings")
 
     def scores(self,
         users: Tensor, # int64 [B]
     ) -> Tensor: # [B, n_items], the larger the better
-        "Every item's score for some users"
+        """Every item's score for some users
+
+        Args:
+            users: int64 [B]
+
+        Returns:
+            [B, n_items], the larger the better
+        """
         raise NotImplementedError(f"{type(self).__name__} does not score items")
 
     def item_vectors(self) -> Tensor: # [n_items, K]
-        "Vectors whose angles say which items are alike"
+        """Vectors whose angles say which items are alike
+
+        Returns:
+            [n_items, K]
+        """
         raise NotImplementedError(f"{type(self).__name__} has no vectors of items")
 
     def fold(self,
@@ -124,28 +190,54 @@ class Recommender:
         keep: Tensor, # [B, n], 1 for the ratings to use, 0 for those to leave out
         wanted: Tensor, # int64 [M], items to score
     ) -> Tensor: # [B, M]
-        "Scores of a new user, for each row of `keep`"
+        """Scores of a new user, for each row of `keep`
+
+        Args:
+            items: int64 [n], the items that a new user rated
+            ratings: float32 [n]
+            keep: [B, n], 1 for the ratings to use, 0 for those to leave out
+            wanted: int64 [M], items to score
+
+        Returns:
+            [B, M]
+        """
         raise NotImplementedError(f"{type(self).__name__} cannot fold in a new user")
 
     def tensors(self) -> dict[str, Tensor]: # by name
-        "What was learned, to be kept in a file"
+        """What was learned, to be kept in a file
+
+        Returns:
+            by name
+        """
         raise NotImplementedError(f"{type(self).__name__} cannot be saved")
 
     def set_tensors(self,
         tensors: dict[str, Tensor], # what `tensors` gave
     ) -> None:
-        "Take back what was learned; `remember` has been called"
+        """Take back what was learned; `remember` has been called
+
+        Args:
+            tensors: what `tensors` gave
+        """
         raise NotImplementedError(f"{type(self).__name__} cannot be loaded")
 
     def remember(self,
         train: Ratings, # the training ratings
     ) -> None:
-        "Keep the training ratings and what is known without a model. Raises `ValueError` if there are none."
+        """Keep the training ratings and what is known without a model. Raises `ValueError` if there are none.
+
+        Args:
+            train: the training ratings
+        """
         if not len(train): raise ValueError("no ratings to train on")
         self.seen, self.baseline = train, Baseline(train)
 
     def fitted(self) -> Ratings: # the training ratings
-        "Raises `RuntimeError` if there are none yet"
+        """Raises `RuntimeError` if there are none yet
+
+        Returns:
+            the training ratings
+        """
         if not hasattr(self, 'seen'): raise RuntimeError(f"{type(self).__name__} is not fitted: call fit(train) first")
         return self.seen
 
@@ -154,7 +246,14 @@ class Recommender:
     def codes(self,
         x: 'Ratings | Iterable[tuple[Hashable, Hashable]]', # ratings, or (user id, item id) pairs
     ) -> Tensor: # int64 [N, 2], -1 for an unknown id
-        "Row numbers of users and items. Raises `TypeError` for a table or text, `ValueError` where a pair is none."
+        """Row numbers of users and items. Raises `TypeError` for a table or text, `ValueError` where a pair is none.
+
+        Args:
+            x: ratings, or (user id, item id) pairs
+
+        Returns:
+            int64 [N, 2], -1 for an unknown id
+        """
         seen = self.fitted()
         if isinstance(x, Ratings):
             if x.users == seen.users and x.items == seen.items: return x.pairs.long()
@@ -176,7 +275,15 @@ class Recommender:
     ) -> 'Tensor | tuple[Tensor, Tensor]': # float32 [N] on the CPU, or two of them
         """Predicted ratings. Where a user or item has no training rating the damped means of the known side stand in,
         with a warning. Raises `TypeError` for a standard deviation that the model does not have, and for what is
-        neither ratings nor pairs."""
+        neither ratings nor pairs.
+
+        Args:
+            x: ratings, or (user id, item id) pairs
+            return_std: also a standard deviation per prediction, from models that have one
+
+        Returns:
+            float32 [N] on the CPU, or two of them
+        """
         users, items = self.codes(x).unbind(1)
         known = self.baseline
         cold = (users < 0) | (items < 0)
@@ -197,7 +304,14 @@ class Recommender:
     def scores_or_counts(self,
         users: Tensor, # int64 [B]
     ) -> Tensor: # [B, n_items] on the CPU
-        "As `scores`, and how often each item was rated for a user without ratings"
+        """As `scores`, and how often each item was rated for a user without ratings
+
+        Args:
+            users: int64 [B]
+
+        Returns:
+            [B, n_items] on the CPU
+        """
         scores, cold = self.scores(users).cpu(), self.baseline.user_count[users] == 0
         return torch.where(cold[:, None], self.baseline.item_count.to(scores), scores) if cold.any() else scores
 
@@ -207,7 +321,16 @@ class Recommender:
         exclude_seen: bool = True, # leave out what the user has rated
     ) -> list[tuple[Hashable, float]]: # (item id, score), best first
         """The best items for a user; for an unknown user the most rated ones, with a warning. Raises `ValueError`
-        if fewer than `k` are left."""
+        if fewer than `k` are left.
+
+        Args:
+            user: a user id, or what `fold_in` returned
+            k: how many
+            exclude_seen: leave out what the user has rated
+
+        Returns:
+            (item id, score), best first
+        """
         seen, known = self.fitted(), self.baseline
         if isinstance(user, NewUser): scores, rated = user.scores, user.seen.numpy()
         elif (code := seen.users.code(user)) < 0 or not len(rated := known.items(code)):
@@ -228,7 +351,15 @@ class Recommender:
         k: int = 10, # how many
     ) -> list[tuple[Hashable, float]]: # (item id, cosine of the two items' vectors), nearest first
         """The nearest other items. Raises `ValueError` for an item without training ratings or `k` above the
-        items there are."""
+        items there are.
+
+        Args:
+            item: an item id with training ratings
+            k: how many
+
+        Returns:
+            (item id, cosine of the two items' vectors), nearest first
+        """
         seen, count = self.fitted(), self.baseline.item_count
         code = seen.items.code(item)
         if code < 0 or count[code] == 0:
@@ -246,7 +377,14 @@ class Recommender:
         ratings: 'Mapping[Hashable, float] | Iterable[tuple[Hashable, float]]', # the new user's rating of each item id
     ) -> NewUser: # pass it to `recommend`
         """Place a new user among the old ones without training again. Raises `ValueError` for no ratings or
-        unknown items."""
+        unknown items.
+
+        Args:
+            ratings: the new user's rating of each item id
+
+        Returns:
+            pass it to `recommend`
+        """
         seen = self.fitted()
         pairs = list(ratings.items() if isinstance(ratings, Mapping) else ratings)
         if not pairs:
@@ -270,7 +408,16 @@ class Recommender:
         k: int = 5, # how many reasons at most
     ) -> dict: # 'prediction' and 'because': [(item id, rating given, change)], largest change first
         """Which of the user's ratings speak for an item: how far its folded-in prediction falls when that one rating
-        is taken away. Raises `ValueError` for a user without training ratings and for an unknown item."""
+        is taken away. Raises `ValueError` for a user without training ratings and for an unknown item.
+
+        Args:
+            user: a user id with training ratings
+            item: an item id
+            k: how many reasons at most
+
+        Returns:
+            'prediction' and 'because': [(item id, rating given, change)], largest change first
+        """
         seen = self.fitted()
         u, i = seen.users.code(user), seen.items.code(item)
         if u < 0 or not len(rows := self.baseline.rows(u)):
@@ -291,6 +438,10 @@ KINDS: dict[str, type] = {} # every registered model by its name
 def register(
     cls: type, # a recommender
 ) -> type: # the same
-    "Class decorator: `load` finds the model under the name of its class"
+    """Class decorator: `load` finds the model under the name of its class
+
+    Returns:
+        the same
+    """
     KINDS[cls.__name__] = cls
     return cls

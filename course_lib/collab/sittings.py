@@ -22,7 +22,12 @@ from .recommender import Recommender, register
 class TimeResiduals(Recommender):
     """What a fitted model leaves over, predicted from the same user's ratings near in time: a Gaussian process on each
     user's time line (Rasmussen and Williams 2006, eq. 2.25), its scales weighed by leave-one-out error (eq. 5.12). Uses
-    ratings of the same sitting."""
+    ratings of the same sitting.
+
+    Args:
+        base: BayesianMF, ALS or any other model that predicts ratings
+        scales: seconds over which residuals stay alike
+    """
     def __init__(self,
         base: Recommender, # BayesianMF, ALS or any other model that predicts ratings
         scales: Sequence[float] = (30., 600., 86400., 2592000.), # seconds over which residuals stay alike
@@ -36,7 +41,14 @@ class TimeResiduals(Recommender):
         train: Ratings, # ratings with times
     ) -> 'TimeResiduals': # itself
         """Fit the base model (unless it was fitted on these very ratings), then the process on its leave-one-out
-        residuals. Raises `ValueError` without times."""
+        residuals. Raises `ValueError` without times.
+
+        Args:
+            train: ratings with times
+
+        Returns:
+            itself
+        """
         if train.time is None: raise ValueError("TimeResiduals needs times: from_df(..., time=...)")
         if getattr(self.base, 'seen', None) is not train: self.base.fit(train)
         self.remember(train)
@@ -80,7 +92,15 @@ class TimeResiduals(Recommender):
         return_std: bool = False, # also a standard deviation per prediction
     ) -> 'Tensor | tuple[Tensor, Tensor]': # float32 [N], or two of them
         """The base model's prediction plus what the user's ratings near in time say. Raises `TypeError` for pairs
-        without times."""
+        without times.
+
+        Args:
+            x: type: ignore[override]  # ratings with times; without them there is no sitting to look at
+            return_std: also a standard deviation per prediction
+
+        Returns:
+            float32 [N], or two of them
+        """
         self.fitted()
         if not isinstance(x, Ratings) or x.time is None:
             raise TypeError("TimeResiduals predicts Ratings with times; for pairs use its base model")

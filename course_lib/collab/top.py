@@ -71,7 +71,19 @@ def top_k(
     chunk: int = 2**18, # items scored at a time, which bounds the memory to B*chunk floats
 ) -> tuple[Tensor, Tensor]: # scores [B, k], best first, and item rows int64 [B, k]
     """Exact best items by inner product. Equal scores are ordered by item row. Raises `ValueError` for a `k` out
-    of range."""
+    of range.
+
+    Args:
+        queries: [B, K] one vector a user
+        items: [N, K] one vector an item, on the same device
+        k: how many, from 1 to N
+        bias: [N] added to each item's score
+        exclude: for each user the item rows never to return
+        chunk: items scored at a time, which bounds the memory to B*chunk floats
+
+    Returns:
+        scores [B, k], best first, and item rows int64 [B, k]
+    """
     N = len(items)
     if not 1 <= k <= N: raise ValueError(f"k must be from 1 to the {N} items there are, got {k}")
     best = queries.new_empty(len(queries), 0)

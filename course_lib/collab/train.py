@@ -27,7 +27,14 @@ from ..schedules import one_cycle
 # %% ../../nbs/lib/09_collab_train.ipynb #903ba7a4
 @dataclass
 class Epoch:
-    "What one pass over the training ratings gave"
+    """What one pass over the training ratings gave
+
+    Holds:
+        epoch: from 1
+        train_loss: mean squared error while training
+        valid_loss: mean squared error on the validation ratings
+        seconds: wall-clock time of the pass
+    """
     epoch: int # from 1
     train_loss: float # mean squared error while training
     valid_loss: float | None # mean squared error on the validation ratings
@@ -130,7 +137,21 @@ def fit(
     process_group: 'torch.distributed.ProcessGroup | None' = None, # train on its processes as one would; all call `fit`
 ) -> list[Epoch]: # one entry an epoch; the model is in eval mode on the CPU afterwards
     """Train with AdamW and one cycle. Raises `ValueError` for ratings outside `model.y_range`, wrong sizes, and a
-    loss that is not finite; on every process of a group for models, ratings or orders that differ between them."""
+    loss that is not finite; on every process of a group for models, ratings or orders that differ between them.
+
+    Args:
+        model: takes integer pairs [B, 2], returns ratings [B]
+        loaders: from `Ratings.loaders`
+        epochs: passes over the training ratings
+        lr: peak of the one-cycle schedule
+        weight_decay: decoupled (AdamW), a fifth of it for biases; let it grow with the batch size
+        patience: stop after so many epochs without a better validation loss, and go back to the best
+        progress: print a line an epoch
+        process_group: train on its processes as one would; all call `fit`
+
+    Returns:
+        one entry an epoch; the model is in eval mode on the CPU afterwards
+    """
     train, valid, ratings = loaders.train, loaders.valid, loaders.train.ratings
     if getattr(model, 'n_users', 0) is None: model.build(ratings.n_users, ratings.n_items)  # type: ignore[operator]
     _check(model, loaders, epochs, patience)

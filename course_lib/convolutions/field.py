@@ -47,7 +47,15 @@ def receptive_field(
     model: nn.Module, # from pictures [N, C, H, W] to maps [N, O, H', W'], with a convolution in it
     largest: int = 1024, # the largest picture to try, pixels
 ) -> int: # pixels: the height of the part of a picture that one number of the output depends on
-    "How far a network sees. Raises `ValueError` if it has no convolution or sees everything."
+    """How far a network sees. Raises `ValueError` if it has no convolution or sees everything.
+
+    Args:
+        model: from pictures [N, C, H, W] to maps [N, O, H', W'], with a convolution in it
+        largest: the largest picture to try, pixels
+
+    Returns:
+        pixels: the height of the part of a picture that one number of the output depends on
+    """
     first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
     if first is None: raise ValueError("model has no nn.Conv2d, so the channels of its pictures are not known")
     with modes_kept(model):

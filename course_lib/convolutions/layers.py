@@ -20,7 +20,18 @@ def output_size(
     padding: int = 0, # zeros laid at either end
     dilation: int = 1, # how far the window's places lie apart
 ) -> int: # height or width of the output; the formula is that of torch.nn.Conv2d
-    "How many places a window has. Raises `ValueError` if it fits nowhere."
+    """How many places a window has. Raises `ValueError` if it fits nowhere.
+
+    Args:
+        size: height or width of the input, pixels, at least 1
+        kernel: places of the window along this axis
+        stride: how far the window moves each time
+        padding: zeros laid at either end
+        dilation: how far the window's places lie apart
+
+    Returns:
+        height or width of the output; the formula is that of torch.nn.Conv2d
+    """
     reach = dilation*(kernel - 1) + 1
     if size + 2*padding < reach:
         raise ValueError(f"a window of {reach} does not fit into {size} pixels with padding "
@@ -37,7 +48,20 @@ def conv2d(
     dilation: int = 1, # how far the window's places lie apart
     groups: int = 1, # a kernel sees only the channels of its group
 ) -> Tensor: # answers [N, O, H', W'], with H' and W' from `output_size`
-    "Slide every kernel over every picture. Raises `ValueError` for channels that do not fit."
+    """Slide every kernel over every picture. Raises `ValueError` for channels that do not fit.
+
+    Args:
+        x: pictures [N, C, H, W]
+        weight: kernels [O, C/groups, h, w]
+        bias: [O], added to every answer of a kernel
+        stride: how far the window moves each time, both ways
+        padding: rows and columns of zeros around each picture
+        dilation: how far the window's places lie apart
+        groups: a kernel sees only the channels of its group
+
+    Returns:
+        answers [N, O, H', W'], with H' and W' from `output_size`
+    """
     n_out, n_in, high, wide = weight.shape
     if x.shape[1] != n_in*groups or n_out % groups:
         raise ValueError(f"x {list(x.shape)} does not fit weight {list(weight.shape)} in {groups} "
@@ -56,7 +80,13 @@ def conv2d(
 
 # %% ../../nbs/02_convolutions.ipynb #3729c619
 class ResidualBlock(nn.Module):
-    "Two convolutions whose result is added to their input (He et al. 2015, arXiv 1512.03385)"
+    """Two convolutions whose result is added to their input (He et al. 2015, arXiv 1512.03385)
+
+    Args:
+        n_in: channels that come in
+        n_out: channels that go out
+        stride: of the first convolution; the shortcut follows it
+    """
     def __init__(self,
         n_in: int, # channels that come in
         n_out: int, # channels that go out
@@ -74,12 +104,25 @@ class ResidualBlock(nn.Module):
     def forward(self,
         x: Tensor, # [N, n_in, H, W]
     ) -> Tensor: # [N, n_out, H', W'], halved (rounded up) at stride 2
-        "Add what the layers found to what came in"
+        """Add what the layers found to what came in
+
+        Args:
+            x: [N, n_in, H, W]
+
+        Returns:
+            [N, n_out, H', W'], halved (rounded up) at stride 2
+        """
         return torch.relu(self.layers(x) + self.shortcut(x))
 
 # %% ../../nbs/02_convolutions.ipynb #f5cae3bf
 class DenseBlock(nn.Module):
-    "Layers that each see the outputs of all before them (Huang et al. 2016, arXiv 1608.06993)"
+    """Layers that each see the outputs of all before them (Huang et al. 2016, arXiv 1608.06993)
+
+    Args:
+        n_in: channels that come in
+        growth: channels that each layer adds
+        depth: layers
+    """
     def __init__(self,
         n_in: int, # channels that come in
         growth: int, # channels that each layer adds
@@ -95,6 +138,13 @@ class DenseBlock(nn.Module):
     def forward(self,
         x: Tensor, # [N, n_in, H, W]
     ) -> Tensor: # [N, n_in + depth*growth, H, W]
-        "Put each layer's answer beside everything it was given"
+        """Put each layer's answer beside everything it was given
+
+        Args:
+            x: [N, n_in, H, W]
+
+        Returns:
+            [N, n_in + depth*growth, H, W]
+        """
         for layer in self.layers: x = torch.cat([x, layer(x)], 1)
         return x

@@ -42,7 +42,16 @@ def expected_rating(
     users: np.ndarray, # user numbers, from 1 as in u.data [n]
     items: np.ndarray, # item numbers, from 1 as in u.data [n]
 ) -> np.ndarray: # the rating to be expected, in stars [n]; no model can do better in squared error
-    "What the planted rule says a user gives an item on average, the rounding to whole stars counted in"
+    """What the planted rule says a user gives an item on average, the rounding to whole stars counted in
+
+    Args:
+        truth: as `ratings_truth` returns it
+        users: user numbers, from 1 as in u.data [n]
+        items: item numbers, from 1 as in u.data [n]
+
+    Returns:
+        the rating to be expected, in stars [n]; no model can do better in squared error
+    """
     import torch
     u, i = np.asarray(users) - 1, np.asarray(items) - 1
     score = truth['mean'] + truth['user_bias'][u] + truth['item_bias'][i]
@@ -160,7 +169,14 @@ def ratings_truth(
 
     Arrays: `user_bias` [943], `item_bias` and `weight` [1682], `user_factors` [943, 5], `item_factors` [1682, 5],
     `genres` [1682, 19]. `noise_floor` is the smallest RMSE (stars) that any model can expect. Raises
-    `FileNotFoundError` where nothing was planted."""
+    `FileNotFoundError` where nothing was planted.
+
+    Args:
+        path: the folder `get('ratings')` returns
+
+    Returns:
+        numbers mean, noise_sd, noise_floor; per user and per film their biases, factors, genres, weight
+    """
     file = Path(path)/'planted.npz'
     if not file.exists():
         raise FileNotFoundError(f"{file} is not there: only the folder of get('ratings') holds a planted truth")

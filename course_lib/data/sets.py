@@ -30,7 +30,22 @@ _all_ = ['PET_BREEDS', 'draw_pet', 'draw_pets'] # so that `course_lib.data` has 
 # %% ../../nbs/lib/00_data_sets.ipynb #105c991a
 @dataclass(frozen=True)
 class DataSet:
-    "One data set: what it is, and what `get` returns for it when nothing is on your machine"
+    """One data set: what it is, and what `get` returns for it when nothing is on your machine
+
+    Holds:
+        name: what `get` takes
+        what: what it holds
+        count: how much of it, in the complete set
+        megabytes: size on disk of the complete set, in 10**6 bytes
+        licence: terms of the data
+        source: who made it
+        offline: what `get` returns without any download: 'real', 'sample', 'drawn', or 'nothing'
+        folder: name of the folder, or of the file
+        needs: patterns that must match something in the folder; none if the set is a single file
+        full: pattern and number of files (of lines, for one file) of the complete set
+        url: name in fastai's `URLs`, '' if fastai has none
+        builtin: embedded set that `get` falls back on, '' if there is none
+    """
     name: str # what `get` takes
     what: str # what it holds
     count: str # how much of it, in the complete set
@@ -121,12 +136,23 @@ _SETS = {s.name: s for s in (*_EMBEDDED, *_PICTURES, *_TABLES_AND_TEXTS)}
 def info(
     name: str, # a name from `catalogue()`
 ) -> DataSet: # count, size, licence, source, and what `get` returns offline
-    "What is known of a data set. Raises `ValueError`, with the names nearest to yours, for one that is not known."
+    """What is known of a data set. Raises `ValueError`, with the names nearest to yours, for one that is not known.
+
+    Args:
+        name: a name from `catalogue()`
+
+    Returns:
+        count, size, licence, source, and what `get` returns offline
+    """
     if name in _SETS: return _SETS[name]
     raise ValueError(f"no data set {name!r}" + (did_you_mean(name, _SETS, 0.4) or f"; there are: {', '.join(_SETS)}"))
 
 def catalogue() -> list[dict]: # one row a set: name, what, count, megabytes, offline, licence, source
-    "All data sets of the course, as rows for a table"
+    """All data sets of the course, as rows for a table
+
+    Returns:
+        one row a set: name, what, count, megabytes, offline, licence, source
+    """
     columns = 'name', 'what', 'count', 'megabytes', 'offline', 'licence', 'source'
     return [{k: getattr(s, k) for k in columns} for s in _SETS.values()]
 
@@ -174,7 +200,11 @@ def _embedded(builtin: str, quiet: bool) -> tuple[Path, str, str]:
     return _made_once(home/f'{builtin}-1'/folder, make, name=builtin), kind, what
 
 def photographs() -> dict: # {'china': picture, 'flower': picture}, both PIL, RGB, 640 wide and 427 high
-    "scikit-learn's two sample photographs"
+    """scikit-learn's two sample photographs
+
+    Returns:
+        {'china': picture, 'flower': picture}, both PIL, RGB, 640 wide and 427 high
+    """
     with needs('vision'): from PIL import Image
     folder = get('photographs')
     return {p.stem: Image.open(p).convert('RGB') for p in sorted(folder.glob('*.jpg'))}
@@ -266,7 +296,17 @@ def get(
 ) -> Path: # a folder laid out as fastai's archive of that name (a file for 'titanic_raw.csv')
     """Find a data set, offline unless `download`, and say which one it is.
 
-    Raises `ValueError` for a damaged or foreign folder or archive, `FileNotFoundError` if there is none."""
+    Raises `ValueError` for a damaged or foreign folder or archive, `FileNotFoundError` if there is none.
+
+    Args:
+        name: a name from `catalogue()`
+        root: folder that holds sets or their archives; None: `COURSE_LIB_DATA`, if set
+        download: fetch the set with fastai's `untar_data` if it is on this machine nowhere
+        quiet: print nothing; an archive that was seen and not taken is then warned of
+
+    Returns:
+        a folder laid out as fastai's archive of that name (a file for 'titanic_raw.csv')
+    """
     s, path, passed = info(name), None, list[Path]()
     if s.url or s.builtin != s.name: path, said, passed = _search(s, root, download)
     if path is None:

@@ -158,7 +158,16 @@ def verify(
     path: str | os.PathLike, # a folder that `get` or `draw_pets` made or unpacked
     full: bool = True, # compare hashes; False: names and sizes only, which is faster
 ) -> Path: # the same folder
-    "Check that the folder is as it was made. Raises `ValueError` that names the first file that differs, and the mend."
+    """Check that the folder is as it was made. Raises `ValueError` that names the first file that differs, and the
+    mend.
+
+    Args:
+        path: a folder that `get` or `draw_pets` made or unpacked
+        full: compare hashes; False: names and sizes only, which is faster
+
+    Returns:
+        the same folder
+    """
     path = Path(path)
     mend = f"delete the folder {path} and ask for it again"
     try: want = _facts(path)['files']

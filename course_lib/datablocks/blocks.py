@@ -17,7 +17,11 @@ import torch
 
 # %% ../../nbs/03_datablocks.ipynb #4f56d6a8
 class NameLabeller:
-    "Take the label from a file's name with a regular expression that has one group"
+    """Take the label from a file's name with a regular expression that has one group
+
+    Args:
+        pattern: regular expression with one group, searched in the name, not in the folders
+    """
     def __init__(self,
         pattern: str, # regular expression with one group, searched in the name, not in the folders
     ):
@@ -37,7 +41,13 @@ class NameLabeller:
 
 # %% ../../nbs/03_datablocks.ipynb #ef0d4bac
 class GroupSplitter:
-    "Split so that all items of one group stand on the same side"
+    """Split so that all items of one group stand on the same side
+
+    Args:
+        group: gives an item's group: the animal, the owner, the day
+        valid_pct: share of the groups for validation, above 0 and below 1
+        seed: of a generator of its own; the global one is not touched
+    """
     def __init__(self,
         group: Callable[[object], object], # gives an item's group: the animal, the owner, the day
         valid_pct: float = 0.2, # share of the groups for validation, above 0 and below 1
@@ -88,7 +98,14 @@ def _item(items: Sequence, i: int) -> object: return getattr(items, 'iloc', item
 def picture_hash(
     grey: np.ndarray, # [32, 32] grey values
 ) -> int: # 64 bits
-    "Perceptual hash: which of the 8 x 8 lowest waves (cosine transform) are above their median"
+    """Perceptual hash: which of the 8 x 8 lowest waves (cosine transform) are above their median
+
+    Args:
+        grey: [32, 32] grey values
+
+    Returns:
+        64 bits
+    """
     frequency, place = np.arange(8)[:, None], np.arange(32)[None]
     basis = np.cos(np.pi*frequency*(place + 0.5)/32)
     low = (basis @ grey @ basis.T).ravel()
@@ -100,6 +117,14 @@ def precision_at_k(
     hits: Sequence[bool], # in ranked order, the most suspicious first: is it a real error?
     k: int, # how many of them somebody looks at, 1 to len(hits)
 ) -> float: # 0 to 1
-    "Share of real errors among the first `k`. Raises `ValueError` where `k` is out of range."
+    """Share of real errors among the first `k`. Raises `ValueError` where `k` is out of range.
+
+    Args:
+        hits: in ranked order, the most suspicious first: is it a real error?
+        k: how many of them somebody looks at, 1 to len(hits)
+
+    Returns:
+        0 to 1
+    """
     if not 1 <= k <= len(hits): raise ValueError(f"k must be from 1 to {len(hits)}, got {k}")
     return sum(map(bool, hits[:k]))/k

@@ -28,7 +28,15 @@ def top_losses(
     learn: Learner, # a trained classifier with one label per picture
     ds_idx: int = 1, # 0 for the training side, 1 for the validation side
 ) -> 'pandas.DataFrame': # file, label, predicted, p_label (0 to 1), loss (in nats), worst first
-    "Every picture with its loss, the worst first. Augmentation is left out, on the training side too."
+    """Every picture with its loss, the worst first. Augmentation is left out, on the training side too.
+
+    Args:
+        learn: a trained classifier with one label per picture
+        ds_idx: 0 for the training side, 1 for the validation side
+
+    Returns:
+        file, label, predicted, p_label (0 to 1), loss (in nats), worst first
+    """
     import pandas as pd
     items = learn.dls[ds_idx].dataset.items
     dl = learn.dls.test_dl(items, rm_type_tfms=0, with_labels=True)
@@ -49,7 +57,17 @@ def chance_at_k(
     k: int, # how many somebody looks at, 1 to n
     level: float = 0.95, # share of random orders that the interval holds
 ) -> Estimate: # mean precision of a random order, with the interval of single orders
-    "What `precision_at_k` gives for a random order (hypergeometric). Raises `ValueError` for a count out of range."
+    """What `precision_at_k` gives for a random order (hypergeometric). Raises `ValueError` for a count out of range.
+
+    Args:
+        n: how many are ranked
+        errors: how many of them are real errors, 0 to n
+        k: how many somebody looks at, 1 to n
+        level: share of random orders that the interval holds
+
+    Returns:
+        mean precision of a random order, with the interval of single orders
+    """
     from scipy.stats import hypergeom
     if not 0 <= errors <= n or not 1 <= k <= n:
         raise ValueError(f"errors must be from 0 to {n} and k from 1 to {n}, got {errors} and {k}")
@@ -63,7 +81,15 @@ def apply_choices(
 ) -> list[tuple[Path, Path | None]]: # (file before, file after) for each change, None after a deletion
     """Delete and move files as chosen.
 
-    Raises `ValueError` for a file outside `folder` and `FileNotFoundError` for a missing one before it touches any."""
+    Raises `ValueError` for a file outside `folder` and `FileNotFoundError` for a missing one before it touches any.
+
+    Args:
+        cleaner: fastai's, with choices made for the label and side that it shows
+        folder: a copy of the data with one folder per label; no file outside it is touched
+
+    Returns:
+        (file before, file after) for each change, None after a deletion
+    """
     folder = Path(folder).resolve()
     wanted = [(Path(cleaner.fns[i]), None) for i in cleaner.delete()]
     wanted += [(Path(cleaner.fns[i]), label) for i, label in cleaner.change()]

@@ -26,7 +26,15 @@ from ..state import random_state_kept
 # %% ../../nbs/lib/03_datablocks_report.ipynb #fe1dec5b
 @dataclass(frozen=True)
 class Finding:
-    "One thing that `check_data` found"
+    """One thing that `check_data` found
+
+    Holds:
+        severity: 'error' (the run breaks or its score lies), 'warning' (look at it) or 'note'
+        kind: a short fixed name, such as 'duplicate'
+        what: one sentence with the numbers
+        where: files, pairs of files, or labels
+        mend: what to do about it
+    """
     severity: str # 'error' (the run breaks or its score lies), 'warning' (look at it) or 'note'
     kind: str # a short fixed name, such as 'duplicate'
     what: str # one sentence with the numbers
@@ -38,7 +46,14 @@ _Pixels = tuple[int, int] # width, height
 
 @dataclass(frozen=True)
 class Report:
-    "What `check_data` found, one row per finding, and the counts it rests on"
+    """What `check_data` found, one row per finding, and the counts it rests on
+
+    Holds:
+        findings: errors first; empty if there is nothing to say
+        n_files: files on the training and on the validation side
+        counts: label -> pictures in train and in valid; 'y0: label' where there are several targets
+        sizes: smallest and largest (width, height) in pixels; None if no file can be read
+    """
     findings: tuple[Finding, ...] # errors first; empty if there is nothing to say
     n_files: tuple[int, int] # files on the training and on the validation side
     counts: _Counts # label -> pictures in train and in valid; 'y0: label' where there are several targets
@@ -46,12 +61,23 @@ class Report:
 
     @property
     def ok(self) -> bool: # True if there is no error and no warning
-        "Whether the data may be trained on without a second look"
+        """Whether the data may be trained on without a second look
+
+        Returns:
+            True if there is no error and no warning
+        """
         return all(f.severity == 'note' for f in self.findings)
     def of(self,
         kind: str, # a finding's `kind`
     ) -> tuple: # the `where` of that finding, empty if there is none
-        "Where the finding of this kind is"
+        """Where the finding of this kind is
+
+        Args:
+            kind: a finding's `kind`
+
+        Returns:
+            the `where` of that finding, empty if there is none
+        """
         return next((f.where for f in self.findings if f.kind == kind), ())
     def _summary(self) -> str:
         size = ', {0[0]}-{1[0]} pixels wide and {0[1]}-{1[1]} high'.format(*self.sizes) if self.sizes else ''
@@ -267,7 +293,17 @@ def check_data(
 ) -> Report: # findings, the worst first
     """Look for what a careful person would look for before training; changes nothing.
 
-    Raises `TypeError` if there are no files behind `dls`, `ValueError` for a limit out of range."""
+    Raises `TypeError` if there are no files behind `dls`, `ValueError` for a limit out of range.
+
+    Args:
+        dls: from a `DataBlock` or `ImageDataLoaders`, whose items lead to picture files
+        bits: 0 to 64: pictures whose perceptual hashes differ in no more bits are looked at more closely
+        alike: -1 to 1: near-duplicates are those whose 32 x 32 grey thumbnails correlate at least so much
+        imbalance: at least 1: how many times as frequent the most frequent label may be as the rarest
+
+    Returns:
+        findings, the worst first
+    """
     if not 0 <= bits <= 64: raise ValueError(f"bits must be from 0 to 64, got {bits}")
     if not -1 <= alike <= 1: raise ValueError(f"alike is a correlation and must be from -1 to 1, got {alike}")
     if imbalance < 1: raise ValueError(f"imbalance must be at least 1, got {imbalance}")

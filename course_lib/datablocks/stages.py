@@ -27,7 +27,14 @@ if TYPE_CHECKING: import pandas
 def describe(
     value: object, # what a step of a pipeline gives
 ) -> dict: # 'type', 'shape' and 'range', in words
-    "Type, shape and range of one value of the pipeline"
+    """Type, shape and range of one value of the pipeline
+
+    Args:
+        value: what a step of a pipeline gives
+
+    Returns:
+        'type', 'shape' and 'range', in words
+    """
     if isinstance(value, torch.Tensor):
         name = f'{type(value).__name__} {str(value.dtype)[6:]}'
         values = value.detach().as_subclass(torch.Tensor).float().cpu().numpy()
@@ -96,7 +103,18 @@ def trace(
 ) -> 'pandas.DataFrame': # one row per stage: stage, part, function, type, shape, range
     """Follow one item from the source to the batch.
 
-    Raises `IndexError` where there is no such item; leaves the random state alone."""
+    Raises `IndexError` where there is no such item; leaves the random state alone.
+
+    Args:
+        dblock: the recipe; it is copied, so its own vocabulary and statistics stay as they are
+        source: what the recipe's `get_items` takes, such as a folder
+        index: which item of that side
+        split: 0 for the training side, 1 for the validation side
+        bs: batch size for transforms that look at one batch first, such as `Normalize()`
+
+    Returns:
+        one row per stage: stage, part, function, type, shape, range
+    """
     import pandas as pd
     with random_state_kept():
         dblock = copy.deepcopy(dblock)

@@ -77,7 +77,26 @@ def cwtm_loss(
     see a value that does not fit it. `normalizer='batch'` divides by the sum of the batch's confidences; a positive
     number takes its place; a process group stands for the sum over its processes, for gradients that are averaged
     over them as DistributedDataParallel does. Raises `TypeError` (types, dtypes), `ValueError` (shapes, options) or
-    `IndexError` (labels) naming the argument."""
+    `IndexError` (labels) naming the argument.
+
+    Args:
+        student_logits: [C], [N, C] or [N, C, d1, …], floating point
+        target: class indices int64 [N, …] or class probabilities [N, C, …]
+        teacher_logits: [N, C, …] as the student's; never gets a gradient
+        confidence: instead: [N] or [N, d1, …], ≥ 0, on any device, as from `teacher_confidence`
+        weigh: 'max': the teacher's largest probability (eq. 10); 'label': that of the label (eq. 9)
+        value: 'weighted': Σ w CE; 'plain': cross-entropy with that one's gradient, see below
+        normalizer: what Σ confidence·CE is divided by
+        ignore_index: samples with this label count nowhere (class indices only)
+        label_smoothing: 0 to 1, as in `F.cross_entropy`
+        weight: [C], a weight per class, as in `F.cross_entropy`
+        reduction: 'mean', or 'sum' and 'none' with weights whose mean is one
+        nonfinite: a teacher's row with NaN or inf: 'raise', or 'ignore' that sample
+        dim: where the classes stand; -1 for a language model's [B, T, V]
+
+    Returns:
+        a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
+    """
     _check_options(weigh, value, normalizer, reduction, nonfinite)
     if (teacher_logits is None) == (confidence is None):
         got = 'neither' if confidence is None else 'both'
@@ -102,7 +121,19 @@ def cwtm_loss(
 
 # %% ../../nbs/lib/08_distillation_cwtm.ipynb #715f9b5f
 class CWTMLoss(nn.Module):
-    "`cwtm_loss` as a module: its options are set once (arXiv 1805.04770, eq. 10)"
+    """`cwtm_loss` as a module: its options are set once (arXiv 1805.04770, eq. 10)
+
+    Args:
+        weigh: 'max' (eq. 10) or 'label' (eq. 9)
+        value: 'weighted' or 'plain'
+        normalizer: see `cwtm_loss`
+        ignore_index: samples with this label count nowhere
+        label_smoothing: 0 to 1
+        weight: [C], a weight per class; moves with the module
+        reduction: 'mean', 'sum' or 'none'
+        nonfinite: 'raise' or 'ignore'
+        dim: where the classes stand
+    """
     def __init__(
         self,
         *,
@@ -130,7 +161,17 @@ class CWTMLoss(nn.Module):
         teacher_logits: Tensor | None = None, # [N, C, …]
         confidence: Tensor | None = None, # [N], instead of the teacher's logits
     ) -> Tensor: # a scalar, or [N, …] with 'none'
-        "The loss; raises as `cwtm_loss` does"
+        """The loss; raises as `cwtm_loss` does
+
+        Args:
+            student_logits: [N, C, …]
+            target: [N, …] int64 or [N, C, …] probabilities
+            teacher_logits: [N, C, …]
+            confidence: [N], instead of the teacher's logits
+
+        Returns:
+            a scalar, or [N, …] with 'none'
+        """
         return cwtm_loss(
             student_logits, target, teacher_logits, confidence=confidence, weigh=self.weigh, value=self.value,
             normalizer=self.normalizer, ignore_index=self.ignore_index, label_smoothing=self.label_smoothing,

@@ -20,7 +20,16 @@ def cwtm_gradient(
     target: Tensor, # [N, …] int64 in 0…C-1, or [N, C, …] probabilities
     weights: Tensor, # [N, …]
 ) -> Tensor: # [N, C, …], in the dtype of `student_logits`
-    "`w_s (q_s - y_s)`: the student's probabilities minus the label's, times the sample's weight"
+    """`w_s (q_s - y_s)`: the student's probabilities minus the label's, times the sample's weight
+
+    Args:
+        student_logits: [N, C, …]
+        target: [N, …] int64 in 0…C-1, or [N, C, …] probabilities
+        weights: [N, …]
+
+    Returns:
+        [N, C, …], in the dtype of `student_logits`
+    """
     w = weights[:, None]
     wq = w*torch.softmax(student_logits, 1, dtype=weights.dtype)
     if target.is_floating_point(): gradient = target.sum(1, keepdim=True)*wq - w*target
@@ -38,7 +47,16 @@ class CWTMFunction(torch.autograd.Function):
         weights: Tensor, # [N, …], constants for autograd; in eq. 10 they sum to one
         value: str = 'weighted', # Σ w_s CE_s; 'each': its terms [N, …]; 'plain': the mean of CE_s
     ) -> Tensor: # in the dtype of `weights`
-        "The value of the loss"
+        """The value of the loss
+
+        Args:
+            target: [N, C, …]; indices [N, …] or probabilities
+            weights: [N, …], constants for autograd; in eq. 10 they sum to one
+            value: Σ w_s CE_s; 'each': its terms [N, …]; 'plain': the mean of CE_s
+
+        Returns:
+            in the dtype of `weights`
+        """
         x = student_logits.to(weights.dtype)
         if not target.is_floating_point(): ce = F.cross_entropy(x, target, reduction='none')
         else: ce = -(target*x.log_softmax(1).masked_fill(target == 0, 0)).sum(1)
@@ -47,11 +65,25 @@ class CWTMFunction(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None: # of `forward`
-        "Save what the gradient is made of"
+        """Save what the gradient is made of
+
+        Args:
+            output: of `forward`
+
+        Returns:
+            of `forward`
+        """
         ctx.save_for_backward(*inputs[:3])
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple: # one gradient for each input of `forward`
-        "`grad_output w_s (q_s - y_s)`, itself differentiable"
+        """`grad_output w_s (q_s - y_s)`, itself differentiable
+
+        Args:
+            grad_output: one gradient for each input of `forward`
+
+        Returns:
+            one gradient for each input of `forward`
+        """
         student_logits, target, weights = ctx.saved_tensors
         return cwtm_gradient(student_logits, target, grad_output*weights), None, None, None

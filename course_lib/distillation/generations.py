@@ -103,13 +103,23 @@ class _Runs:
 # %% ../../nbs/lib/08_distillation_generations.ipynb #12714a23
 @dataclass
 class BornAgain:
-    "What `born_again` found"
+    """What `born_again` found
+
+    Holds:
+        table: one row per trained model or ensemble: name, seed, teacher, valid_loss and the metrics
+        generations: generation 0 (without a teacher) to the last
+        controls: trained without a teacher from the seeds of generations 1 to the last
+    """
     table: list[dict] # one row per trained model or ensemble: name, seed, teacher, valid_loss and the metrics
     generations: list[nn.Module] # generation 0 (without a teacher) to the last
     controls: list[nn.Module] # trained without a teacher from the seeds of generations 1 to the last
     @property
     def ensemble(self) -> Ensemble: # of generations 1 to the last
-        "The born-again ensemble"
+        """The born-again ensemble
+
+        Returns:
+            of generations 1 to the last
+        """
         return Ensemble(self.generations[1:])
 
 def born_again(
@@ -124,7 +134,20 @@ def born_again(
 ) -> BornAgain: # the table and the models
     """Train generation k with generation k-1 as its teacher, beside twins without one (arXiv 1805.04770, section 3.1).
 
-    Raises `ValueError` for Learners that share a model object, and for a `path` that another run filled."""
+    Raises `ValueError` for Learners that share a model object, and for a `path` that another run filled.
+
+    Args:
+        make_learner: gives a new Learner with a new model; called after seeding
+        generations: students after the first model, at least 1
+        loss: as for `Distill`
+        fit: trains one, such as `lambda learn: learn.fit_one_cycle(5)`
+        seed: generation k is made and trained from seed + k
+        path: a folder where each finished model is kept; a second call goes on from there
+        controls: also train each student's twin without a teacher
+
+    Returns:
+        the table and the models
+    """
     if generations < 1: raise ValueError(f"generations must be at least 1, got {generations}")
     runs = _Runs(make_learner, fit, loss, _Store(path, {'seed': seed, 'loss': _loss_name(loss)}), [], [])
     taught: list[nn.Module] = []

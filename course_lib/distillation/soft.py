@@ -79,7 +79,22 @@ def kd_loss(
 ) -> Tensor: # a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
     """`alpha T² KL(teacher ‖ student) + (1 - alpha) CE`, knowledge distillation (Hinton et al. 2015, arXiv 1503.02531).
 
-    Raises `TypeError`, `ValueError`, `IndexError` naming the argument."""
+    Raises `TypeError`, `ValueError`, `IndexError` naming the argument.
+
+    Args:
+        student_logits: [C], [N, C] or [N, C, d1, …], floating point
+        target: [N, …] int64 or [N, C, …] probabilities; may be None with alpha=1
+        teacher_logits: [N, C, …] as the student's; never gets a gradient
+        temperature: > 0; both softmaxes are taken of logits/temperature
+        alpha: 0 to 1: the teacher's share; the labels' cross-entropy has the rest
+        ignore_index: samples with this label count nowhere
+        reduction: 'mean' over samples, 'sum' or 'none'
+        dim: where the classes stand; -1 for a language model's [B, T, V]
+        normalizer: what the mean divides by, or a process group for all its rows
+
+    Returns:
+        a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
+    """
     if not 0 < temperature < math.inf: raise ValueError(f"temperature must be positive and finite, got {temperature}")
     check_between('alpha', alpha, 0, 1)
     if alpha < 1: _need_target(target, 'alpha', alpha)
@@ -103,7 +118,21 @@ def ban_loss(
     normalizer: Normalizer = 'batch', # what the mean divides by, or a process group for all its rows
 ) -> Tensor: # a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
     """Cross-entropy to the teacher's probabilities at temperature 1, plus `label_weight` times the labels' (born-again
-    networks, arXiv 1805.04770, section 3.1). Raises `TypeError`, `ValueError`, `IndexError` naming the argument."""
+    networks, arXiv 1805.04770, section 3.1). Raises `TypeError`, `ValueError`, `IndexError` naming the argument.
+
+    Args:
+        student_logits: [C], [N, C] or [N, C, d1, …], floating point
+        target: [N, …] int64 or [N, C, …] probabilities; not used with label_weight=0 but for ignore_index
+        teacher_logits: [N, C, …] as the student's; never gets a gradient
+        label_weight: ≥ 0: 0 is BAN, 1 is BAN+L
+        ignore_index: samples with this label count nowhere
+        reduction: 'mean' over samples, 'sum' or 'none'
+        dim: where the classes stand; -1 for a language model's [B, T, V]
+        normalizer: what the mean divides by, or a process group for all its rows
+
+    Returns:
+        a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
+    """
     check_between('label_weight', label_weight, 0)
     if label_weight: _need_target(target, 'label_weight', label_weight)
     b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction, dim, normalizer)
@@ -141,7 +170,15 @@ def permute_non_argmax(
     probs: Tensor, # probabilities [N, C, …]
     generator: torch.Generator | None = None, # where they come from, on any device; torch's global one if None
 ) -> Tensor: # [N, C, …], the largest entry of each sample in its place, the others in a random order
-    "Permute the classes other than the largest, for every sample anew (arXiv 1805.04770, section 3.2)"
+    """Permute the classes other than the largest, for every sample anew (arXiv 1805.04770, section 3.2)
+
+    Args:
+        probs: probabilities [N, C, …]
+        generator: where they come from, on any device; torch's global one if None
+
+    Returns:
+        [N, C, …], the largest entry of each sample in its place, the others in a random order
+    """
     return _permuted(probs, None, generator)
 
 # %% ../../nbs/lib/08_distillation_soft.ipynb #20d911ce
@@ -158,7 +195,21 @@ def dkpp_loss(
     normalizer: Normalizer = 'batch', # what the mean divides by, or a process group for all its rows
 ) -> Tensor: # a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
     """Cross-entropy to the teacher's probabilities with the classes other than its guess permuted in each sample (DKPP,
-    arXiv 1805.04770, eq. 11). Raises `TypeError`, `ValueError`, `IndexError` naming the argument."""
+    arXiv 1805.04770, eq. 11). Raises `TypeError`, `ValueError`, `IndexError` naming the argument.
+
+    Args:
+        student_logits: [C], [N, C] or [N, C, d1, …], floating point
+        target: [N, …] int64 or [N, C, …] probabilities; used for ignore_index only
+        teacher_logits: [N, C, …] as the student's; never gets a gradient
+        generator: where the permutations come from, on any device
+        ignore_index: samples with this label count nowhere
+        reduction: 'mean' over samples, 'sum' or 'none'
+        dim: where the classes stand; -1 for a language model's [B, T, V]
+        normalizer: what the mean divides by, or a process group for all its rows
+
+    Returns:
+        a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
+    """
     b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction, dim, normalizer)
     p = _finite(torch.softmax(b.teacher, 1, dtype=b.wide))
     p = _permuted(p, b.teacher.eq(-math.inf), generator)  # what is ruled out stays so

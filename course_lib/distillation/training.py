@@ -50,7 +50,11 @@ def _check_distinct(model: nn.Module, others: Sequence[nn.Module], name: str) ->
 class Ensemble(nn.Module):
     """The mean of several models' probabilities, as logits: their logarithm (BANE, arXiv 1805.04770, section 3.1).
 
-    Raises `ValueError` without models or if one stands in it twice."""
+    Raises `ValueError` without models or if one stands in it twice.
+
+    Args:
+        models: at least one; each gives logits [N, C, …], or holds them in `.logits`
+    """
     def __init__(
         self,
         models: Sequence[nn.Module], # at least one; each gives logits [N, C, …], or holds them in `.logits`
@@ -68,7 +72,15 @@ class Ensemble(nn.Module):
         *xb: Any, # what each model is called with
         **named: Any, # what each model is called with by name
     ) -> Tensor: # [N, C, …]: softmax over dimension 1 gives the mean probability
-        "The logarithm of the mean probability. Raises `TypeError` for a model that returns no logits."
+        """The logarithm of the mean probability. Raises `TypeError` for a model that returns no logits.
+
+        Args:
+            *xb: what each model is called with
+            **named: what each model is called with by name
+
+        Returns:
+            [N, C, …]: softmax over dimension 1 gives the mean probability
+        """
         log_p = torch.stack([torch.log_softmax(_logits_of(m(*xb, **named)), 1) for m in self.models])
         return log_p.logsumexp(0) - math.log(len(log_p))
 
@@ -131,7 +143,15 @@ def Distill(
 ) -> 'fastai.callback.core.Callback': # to be given to a Learner or to `fit`
     """A fastai callback that trains with `loss` and a teacher; the validation loss stays the Learner's own.
 
-    Raises `TypeError` here, and `ValueError` in `fit` if teacher and student share parameters."""
+    Raises `TypeError` here, and `ValueError` in `fit` if teacher and student share parameters.
+
+    Args:
+        teacher: a trained model with the student's classes, on the student's device; not the student itself
+        loss: of student's logits, target, teacher's logits; or a partial of such
+
+    Returns:
+        to be given to a Learner or to `fit`
+    """
     if not isinstance(teacher, nn.Module):
         raise TypeError(f"teacher must be an nn.Module (for a Learner, its .model), got {type(teacher).__name__}")
     if not callable(loss): raise TypeError(f"loss must be callable, got {type(loss).__name__}")
@@ -194,7 +214,17 @@ def teacher_confidence(
 
     Eq. 9 and 10 of arXiv 1805.04770. A batch is `(x, y)`, `x`, or a dictionary of the model's arguments with 'labels'.
     Raises `TypeError` for an iterator, `ValueError` for a loader that shuffles, drops or augments, for missing labels
-    and for logits that are not finite."""
+    and for logits that are not finite.
+
+    Args:
+        model: the trained teacher; its modes are put back
+        dl: batches in the data's order, not augmented
+        weigh: 'max': its largest probability; 'label': that of the label
+        path: a safetensors file to save them in, under the name 'confidence'
+
+    Returns:
+        [number of samples] float32 on the CPU, from 0 to 1, aligned with the data set's index
+    """
     check_choice('weigh', weigh, ('max', 'label'))
     device, out = next((p.device for p in model.parameters()), torch.device('cpu')), []
     generators = [g for g in (getattr(dl, name, None) for name in ('generator', 'rng')) if isinstance(g, GENERATORS)]

@@ -26,7 +26,11 @@ class Wrong(Exception):
     "An answer to an exercise is wrong; the message says how, in the learner's terms"
 
 class NotWritten(Wrong):
-    "There is no answer yet: the function still raises `NotImplementedError`"
+    """There is no answer yet: the function still raises `NotImplementedError`
+
+    Args:
+        place: what is to be done, and where
+    """
     def __init__(self,
         place: str = 'put your own lines in the place of `raise NotImplementedError`', # what is to be done, and where
     ):
@@ -35,21 +39,34 @@ class NotWritten(Wrong):
 def wrong(
     message: str, # what is wrong with the answer and where to look, never the solution
 ) -> None:
-    "End a check with `message`. Raises `Wrong`, always."
+    """End a check with `message`. Raises `Wrong`, always.
+
+    Args:
+        message: what is wrong with the answer and where to look, never the solution
+    """
     raise Wrong(message)
 
 def expect(
     condition: 'bool | Tensor', # what must hold for a right answer; a tensor of one value will do
     message: str, # what is wrong with the answer when it does not
 ) -> None:
-    "Go on if `condition` holds. Raises `Wrong` with `message` if not."
+    """Go on if `condition` holds. Raises `Wrong` with `message` if not.
+
+    Args:
+        condition: what must hold for a right answer; a tensor of one value will do
+        message: what is wrong with the answer when it does not
+    """
     if not condition: raise Wrong(message)
 
 # %% ../../nbs/lib/00_exercises_answer.ipynb #an-describe
 def describe(
     value: object, # anything
 ) -> str:
-    "A few words for a value: a tensor's shape and dtype, a short value itself, else its type"
+    """A few words for a value: a tensor's shape and dtype, a short value itself, else its type
+
+    Args:
+        value: anything
+    """
     if isinstance(value, (Tensor, np.ndarray)):
         kind = 'tensor' if isinstance(value, Tensor) else 'array'
         return f"{kind} {list(value.shape)} of {str(value.dtype).removeprefix('torch.')}"
@@ -131,7 +148,18 @@ def difference(
     rtol: float = 1e-4, # relative tolerance
     atol: float = 1e-6, # absolute tolerance
 ) -> str | None: # the words, None if there is no difference
-    "In words, how `got` differs from `want`"
+    """In words, how `got` differs from `want`
+
+    Args:
+        got: what there is
+        want: what there should be: a tensor, array, number, bool, string, or a list, tuple or dictionary of them
+        what: what the value is called in the words
+        rtol: relative tolerance
+        atol: absolute tolerance
+
+    Returns:
+        the words, None if there is no difference
+    """
     if isinstance(want, (Tensor, np.ndarray)): return _against(want, got, what, rtol, atol)
     return _against(_plain(want), _plain(got), what, rtol, atol)
 
@@ -143,7 +171,16 @@ def same(
     rtol: float = 1e-4, # relative tolerance
     atol: float = 1e-6, # absolute tolerance
 ) -> None:
-    "Go on if `got` equals `want`. Raises `Wrong`, with the words of the mistake that gives `got` if there is one."
+    """Go on if `got` equals `want`. Raises `Wrong`, with the words of the mistake that gives `got` if there is one.
+
+    Args:
+        got: what the learner's function gave
+        want: what is right, as in `difference`
+        what: what the value is called in messages
+        mistakes: {message: what this mistake gives, or a function that gives it}
+        rtol: relative tolerance
+        atol: absolute tolerance
+    """
     problem = difference(got, want, what, rtol, atol)
     if problem is None: return
     for message, value in (mistakes or {}).items():
@@ -155,14 +192,26 @@ def same(
 # %% ../../nbs/lib/00_exercises_answer.ipynb #an-mistake
 @dataclass(frozen=True)
 class Mistake:
-    "A wrong answer that a check knows, with the words for the learner who gives it"
+    """A wrong answer that a check knows, with the words for the learner who gives it
+
+    Holds:
+        words: what is wrong and where to look; `{n}` stands for a fact that the check adds
+        answer: the wrong answer: takes what the learner's function takes
+    """
     words: str # what is wrong and where to look; `{n}` stands for a fact that the check adds
     answer: Callable # the wrong answer: takes what the learner's function takes
 
     def told(self,
         facts: dict[str, object], # what the check says of this case
     ) -> 'str | None': # None where the words need a fact that this case does not have
-        "The words for one case"
+        """The words for one case
+
+        Args:
+            facts: what the check says of this case
+
+        Returns:
+            None where the words need a fact that this case does not have
+        """
         try: return self.words.format(**facts)
         except KeyError: return None
 
@@ -204,7 +253,13 @@ def _check_unchanged(given: Sequence, left: Sequence) -> None:
 
 # %% ../../nbs/lib/00_exercises_answer.ipynb #an-answer
 class Answer:
-    "The learner's function as a check calls it: on copies of the inputs, every failure put into words"
+    """The learner's function as a check calls it: on copies of the inputs, every failure put into words
+
+    Args:
+        fn: the learner's function or class
+        seed: of `generator`, from which a check draws its inputs
+        declared: the mistakes that this check knows
+    """
     def __init__(self,
         fn: Callable, # the learner's function or class
         seed: int = 0, # of `generator`, from which a check draws its inputs
@@ -233,7 +288,16 @@ class Answer:
         may_change: bool = False, # may the function change its inputs?
         **kwargs: object, # inputs by name
     ) -> Any: # what the learner's function returns, None too
-        "Call the function on copies of the inputs. Raises `Wrong` if it raises, or changes an input."
+        """Call the function on copies of the inputs. Raises `Wrong` if it raises, or changes an input.
+
+        Args:
+            *args: inputs; the copies that were handed over are `inputs` afterwards
+            may_change: may the function change its inputs?
+            **kwargs: inputs by name
+
+        Returns:
+            what the learner's function returns, None too
+        """
         named = self._hand_over(args, kwargs)
         _fits(self.fn, args, kwargs)
         try: got = self.fn(*self.inputs, **named)
@@ -252,7 +316,15 @@ class Answer:
         why: str = '', # said to the learner: why an error is right here
         **kwargs: object, # inputs by name
     ) -> None:
-        "Go on if the function raises `kind` on these inputs. Raises `Wrong` if it does not."
+        """Go on if the function raises `kind` on these inputs. Raises `Wrong` if it does not.
+
+        Args:
+            kind: the error that must be raised
+            *args: inputs that ask for it
+            mention: a regular expression that the error's message must match
+            why: said to the learner: why an error is right here
+            **kwargs: inputs by name
+        """
         named = self._hand_over(args, kwargs)
         told = f'with {_shown(args, kwargs)} your function should raise a {kind.__name__}'
         try: got = self.fn(*self.inputs, **named)
@@ -269,7 +341,15 @@ class Answer:
         run: 'Callable[[Callable], object] | None' = None, # what the check does with an answer; else its last call
         **facts: object, # what the words of the mistakes ask for
     ) -> dict[str, object]: # for `same`: {words: a function that gives what the mistake gives}
-        "Every declared mistake, to be tried where the learner's answer is wrong"
+        """Every declared mistake, to be tried where the learner's answer is wrong
+
+        Args:
+            run: what the check does with an answer; else its last call
+            **facts: what the words of the mistakes ask for
+
+        Returns:
+            for `same`: {words: a function that gives what the mistake gives}
+        """
         def attempt(mistake: Mistake) -> object:
             try:
                 if run is not None: return run(mistake.answer)

@@ -33,7 +33,14 @@ _MISTAKES: dict[str, list[Mistake]] = {}  # exercise name: the mistakes that its
 def exercise(
     checker: Callable[[Answer], None], # the check; its name is the exercise's name
 ) -> Callable[[Answer], None]: # the same function
-    "Put a check on the list. Raises `ValueError` if another exercise has its name."
+    """Put a check on the list. Raises `ValueError` if another exercise has its name.
+
+    Args:
+        checker: the check; its name is the exercise's name
+
+    Returns:
+        the same function
+    """
     old = _CHECKS.get(checker.__name__)
     if old is not None and (old.__module__, old.__qualname__) != (checker.__module__, checker.__qualname__):
         raise ValueError(f'two exercises are called {checker.__name__!r}: '
@@ -45,20 +52,36 @@ def mistake(
     checker: Callable[[Answer], None], # the check that knows the mistake
     words: str, # what the learner is told; `{n}` is filled in from the facts that the check gives
 ) -> Callable[[Callable], Callable]: # a decorator for the wrong answer, a function or class
-    "Declare a mistake beside its check: a wrong answer that the check compares with, and that the tests run"
+    """Declare a mistake beside its check: a wrong answer that the check compares with, and that the tests run
+
+    Args:
+        checker: the check that knows the mistake
+        words: what the learner is told; `{n}` is filled in from the facts that the check gives
+
+    Returns:
+        a decorator for the wrong answer, a function or class
+    """
     def declare(answer: Callable) -> Callable:
         _MISTAKES[checker.__name__].append(Mistake(words, answer))
         return answer
     return declare
 
 def checks() -> dict[str, Callable]: # {exercise name: check}
-    "Every check there is"
+    """Every check there is
+
+    Returns:
+        {exercise name: check}
+    """
     package = importlib.import_module('course_lib.exercises.checks')
     for module in pkgutil.iter_modules(package.__path__): importlib.import_module(f'{package.__name__}.{module.name}')
     return _CHECKS
 
 def mistakes() -> dict[str, list[Mistake]]: # {exercise name: the mistakes that its check knows}
-    "Every mistake that a check declares, in the order of declaration: of two that fit an answer the first is told"
+    """Every mistake that a check declares, in the order of declaration: of two that fit an answer the first is told
+
+    Returns:
+        {exercise name: the mistakes that its check knows}
+    """
     checks()
     return _MISTAKES
 
@@ -120,7 +143,15 @@ def limited(
     fn: Callable[[], object], # what to run
     seconds: float, # of computing; loading modules does not count
 ) -> object: # what `fn` returns
-    "Run `fn()` in a thread of its own and stop it when its time is up. Raises what it raises, `Wrong` if stopped."
+    """Run `fn()` in a thread of its own and stop it when its time is up. Raises what it raises, `Wrong` if stopped.
+
+    Args:
+        fn: what to run
+        seconds: of computing; loading modules does not count
+
+    Returns:
+        what `fn` returns
+    """
     outcome: dict = {}
     def work() -> None:
         outcome['meter'] = _Meter()
@@ -143,12 +174,25 @@ def limited(
 def code_spans(
     text: str, # markdown in which only code is marked
 ) -> str: # HTML
-    "`text` as HTML: what stands between backticks becomes code, all else is shown as it is"
+    """`text` as HTML: what stands between backticks becomes code, all else is shown as it is
+
+    Args:
+        text: markdown in which only code is marked
+
+    Returns:
+        HTML
+    """
     return re.sub(r'`([^`]+)`', r'<code>\1</code>', html.escape(text))
 
 @dataclass
 class Result:
-    "What a check found"
+    """What a check found
+
+    Holds:
+        name: the exercise
+        passed: is the answer right?
+        message: what was tried, or what is wrong
+    """
     name: str # the exercise
     passed: bool # is the answer right?
     message: str # what was tried, or what is wrong
@@ -182,7 +226,17 @@ def check(
     remember: bool = True, # count the try in your progress? An empty function is never counted
     seconds: float = 20, # how long the check may compute; loading libraries does not count
 ) -> Result: # true if the answer is right; shows itself in a notebook
-    "Say what is wrong with `fn`. Raises `ValueError` for an unknown exercise, `TypeError` for what cannot be called."
+    """Say what is wrong with `fn`. Raises `ValueError` for an unknown exercise, `TypeError` for what cannot be called.
+
+    Args:
+        name: the exercise, as its task calls it
+        fn: your function or class
+        remember: count the try in your progress? An empty function is never counted
+        seconds: how long the check may compute; loading libraries does not count
+
+    Returns:
+        true if the answer is right; shows itself in a notebook
+    """
     known = checks()
     if name not in known:
         raise ValueError(f"no exercise is called {name!r}{did_you_mean(name, known)}")

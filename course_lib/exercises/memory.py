@@ -25,7 +25,11 @@ def memory_file() -> Path:
     return cache_dir()/'exercises.json'
 
 def load() -> dict: # {exercises: {name: {passed, tries}}, questions: {question: {box, due}}, rounds: {chapter: number}}
-    "What is remembered"
+    """What is remembered
+
+    Returns:
+        {exercises: {name: {passed, tries}}, questions: {question: {box, due}}, rounds: {chapter: number}}
+    """
     empty: dict = {'exercises': {}, 'questions': {}, 'rounds': {}}
     if not (path := memory_file()).exists(): return empty
     try: return empty | json.loads(path.read_text(encoding='utf-8'))
@@ -38,7 +42,11 @@ def load() -> dict: # {exercises: {name: {passed, tries}}, questions: {question:
 def save(
     memory: dict, # as `load` gives it
 ) -> None:
-    "Remember this instead of what was remembered"
+    """Remember this instead of what was remembered
+
+    Args:
+        memory: as `load` gives it
+    """
     path = memory_file()
     new = path.with_suffix('.new')
     new.write_text(json.dumps(memory, indent=1, ensure_ascii=False), encoding='utf-8')
@@ -48,7 +56,12 @@ def remember(
     name: str, # an exercise
     passed: bool, # did this try pass?
 ) -> None:
-    "Count a try; an exercise that was passed once stays passed"
+    """Count a try; an exercise that was passed once stays passed
+
+    Args:
+        name: an exercise
+        passed: did this try pass?
+    """
     memory = load()
     old = memory['exercises'].get(name, {'passed': False, 'tries': 0})
     memory['exercises'][name] = {'passed': old['passed'] or passed, 'tries': old['tries'] + 1}
@@ -56,7 +69,11 @@ def remember(
 
 # %% ../../nbs/lib/00_exercises_memory.ipynb #mem-course
 def course() -> dict: # {chapter: {title, exercises: [{name, title, level, minutes}], questions: [{question, choices}]}}
-    "The exercises and questions of every chapter"
+    """The exercises and questions of every chapter
+
+    Returns:
+        {chapter: {title, exercises: [{name, title, level, minutes}], questions: [{question, choices}]}}
+    """
     return json.loads(asset('exercises.json').read_text(encoding='utf-8'))
 
 def _counts(chapter: dict, memory: dict) -> dict:
@@ -89,7 +106,11 @@ def _draw(table: 'pandas.DataFrame') -> None:
         ax.legend(loc='upper left', bbox_to_anchor=(1, 1))
 
 def progress() -> 'pandas.DataFrame': # a row for each chapter: exercises, passed, tried, minutes_left, questions, known
-    "Draw and return how many exercises of each chapter you have passed or tried; an empty function is no try"
+    """Draw and return how many exercises of each chapter you have passed or tried; an empty function is no try
+
+    Returns:
+        a row for each chapter: exercises, passed, tried, minutes_left, questions, known
+    """
     with needs('collab'): import pandas as pd
     memory = load()
     table = pd.DataFrame({name: _counts(chapter, memory) for name, chapter in course().items()}).T

@@ -19,7 +19,13 @@ from ..extras import needs
 
 # %% ../../nbs/lib/00_exercises_questions.ipynb #qu-game
 class Quiz:
-    "A round of questions: a missed one comes back after two others, a known one in a later round"
+    """A round of questions: a missed one comes back after two others, a known one in a later round
+
+    Args:
+        chapter: such as '04_losses'
+        questions: [{question, choices: [{text, right, why}]}]
+        everything: ask what is not due as well?
+    """
     def __init__(self,
         chapter: str, # such as '04_losses'
         questions: list[dict], # [{question, choices: [{text, right, why}]}]
@@ -38,11 +44,19 @@ class Quiz:
 
     @property
     def current(self) -> dict | None: # None at the end
-        "The question to be answered now"
+        """The question to be answered now
+
+        Returns:
+            None at the end
+        """
         return self.queue[0] if self.queue else None
 
     def choices(self) -> list[dict]: # in an order that changes from round to round
-        "The choices of the current question, shuffled; none at the end"
+        """The choices of the current question, shuffled; none at the end
+
+        Returns:
+            in an order that changes from round to round
+        """
         if self.current is None: return []
         order = list(self.current['choices'])
         random.Random(f"{self.round} {self.current['question']}").shuffle(order)
@@ -51,7 +65,14 @@ class Quiz:
     def answer(self,
         choice: dict, # one of `choices()`
     ) -> bool: # was it right?
-        "Take an answer to the current question and go on to the next"
+        """Take an answer to the current question and go on to the next
+
+        Args:
+            choice: one of `choices()`
+
+        Returns:
+            was it right?
+        """
         question = self.queue.pop(0)
         name, memory = question['question'], load()
         if not choice['right']:
@@ -146,7 +167,15 @@ def quiz(
     chapter: str, # such as '04_losses'
     everything: bool = False, # ask what is not due in this round as well?
 ) -> '_QuizView | None': # shows itself in a notebook
-    "Ask the questions of a chapter. Raises `ValueError` for an unknown chapter."
+    """Ask the questions of a chapter. Raises `ValueError` for an unknown chapter.
+
+    Args:
+        chapter: such as '04_losses'
+        everything: ask what is not due in this round as well?
+
+    Returns:
+        shows itself in a notebook
+    """
     known = course()
     if chapter not in known: raise ValueError(f"no chapter is called {chapter!r}; there are: {', '.join(known)}")
     game = Quiz(chapter, known[chapter]['questions'], everything)

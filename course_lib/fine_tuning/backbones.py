@@ -217,6 +217,13 @@ def backbone(
 
     Raises `ValueError` for an unknown name, weights that do not fit or a network that has no such body,
     `FileNotFoundError` for weights that cannot be had.
+
+    Args:
+        name: 'resnet10', a name of timm's or torchvision's, or a function of `torchvision.models`
+        weights: 'embedded' ('resnet10' has them), 'imagenet', a file, None: random
+
+    Returns:
+        pictures [N, 3, h, w] to [N, C, h/32, w/32]; attributes `stats` (mean, std), `n_features` (C)
     """
     body = _body_of(name, weights)
     if body.pooled:

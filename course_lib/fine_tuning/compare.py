@@ -26,7 +26,12 @@ from .measure import step_memory
 # %% ../../nbs/lib/06_fine_tuning_compare.ipynb #a292511b
 @dataclass(frozen=True)
 class Comparison:
-    "What `compare_archs` measured"
+    """What `compare_archs` measured
+
+    Holds:
+        table: pandas DataFrame, one row for each architecture
+        budget: what each of them was given
+    """
     table: Any # pandas DataFrame, one row for each architecture
     budget: str # what each of them was given
 
@@ -34,7 +39,14 @@ class Comparison:
         self,
         ax: Any = None, # matplotlib axes, default new ones
     ) -> Any: # the axes
-        "Draw accuracy (with its interval over seeds) against speed; the area of a dot grows with the parameters"
+        """Draw accuracy (with its interval over seeds) against speed; the area of a dot grows with the parameters
+
+        Args:
+            ax: matplotlib axes, default new ones
+
+        Returns:
+            the axes
+        """
         import matplotlib.pyplot as plt
         from matplotlib.ticker import LogFormatter
         if ax is None: ax = plt.subplots(figsize=(6.4, 3.6), layout='constrained')[1]
@@ -69,6 +81,18 @@ def compare_archs(
     """Train each architecture under the same budget and say what it reached and what it cost.
 
     Raises what `backbone` raises, before anything is trained, and `ValueError` for fewer than two seeds.
+
+    Args:
+        archs: names, with weights of their own as (name, weights)
+        make_dls: called for each training, so that none inherits another's transforms
+        weights: for names that stand alone, see `backbone`
+        epochs: of `fine_tune` after its frozen one, or of `fit_one_cycle` without weights, which gets one more
+        seconds: give each as many epochs as it can do in about this time instead, at least 2
+        lr: the highest rate of the head
+        seeds: at least 2
+
+    Returns:
+        a table of accuracy, low, high (95% interval), images/s, parameters, memory (MB), seconds
     """
     import pandas as pd
     pairs: list[tuple[str, str | None]] = [(a, weights) if isinstance(a, str) else (a[0], a[1]) for a in archs]

@@ -32,7 +32,14 @@ def _groups(model: Any) -> tuple[nn.Module, list[list[Tensor]]]:
 def param_groups(
     model: nn.Module | Learner, # a Learner's groups are its splitter's, a model's are its children
 ) -> Any: # DataFrame: depth (0 takes the picture), modules, layers, parameters, trainable, frozen
-    "What stands in each parameter group, and how much of it is trainable now"
+    """What stands in each parameter group, and how much of it is trainable now
+
+    Args:
+        model: a Learner's groups are its splitter's, a model's are its children
+
+    Returns:
+        DataFrame: depth (0 takes the picture), modules, layers, parameters, trainable, frozen
+    """
     import pandas as pd
     net, groups = _groups(model)
     rows = []
@@ -74,7 +81,11 @@ class StepRecorder(Callback):
 
     def to_frame(self) -> Any: # pandas DataFrame, one row for each step and group
         """Columns step, fit (which call of `fit`, from 0), epoch, group, lr, mom,
-        trainable (parameters that get a gradient), frozen (not all of them do)"""
+        trainable (parameters that get a gradient), frozen (not all of them do)
+
+        Returns:
+            pandas DataFrame, one row for each step and group
+        """
         import pandas as pd
         columns = ['step', 'fit', 'epoch', 'group', 'lr', 'mom', 'trainable', 'frozen']
         return pd.DataFrame(self.rows, columns=columns)
@@ -85,7 +96,15 @@ def discriminative_lrs(
     n: int, # parameter groups, at least 1
 ) -> list[float]: # the rate of each group [n], first the one nearest the picture
     """fastai's rule: equal ratios from lo to hi; slice(hi) gives the last group hi, the others
-    hi/10. Raises `ValueError` for rates that are not above 0 or too many."""
+    hi/10. Raises `ValueError` for rates that are not above 0 or too many.
+
+    Args:
+        lr: one rate, slice(lo, hi), slice(hi), or one for each group
+        n: parameter groups, at least 1
+
+    Returns:
+        the rate of each group [n], first the one nearest the picture
+    """
     if n < 1: raise ValueError(f"n must be at least 1, got {n}")
     if isinstance(lr, slice):
         if lr.stop is None or lr.step is not None:

@@ -87,6 +87,19 @@ def learner(
 
     Raises what `backbone` raises (but takes a network that pools its own features), `TypeError` for an unknown
     argument.
+
+    Args:
+        dls: of pictures; `Normalize` with the weights' statistics is added to it
+        arch: see `backbone`
+        weights: see `backbone`; with None nothing is frozen
+        normalize: add `Normalize`, with weights=None too, so that both see the same numbers
+        n_out: outputs of the head; None: the number of classes of `dls`
+        splitter: model to lists of parameters; None: fastai's, three groups for 'resnet10'
+        cbs: further callbacks; a `StepRecorder` is added
+        **kwargs: for the head (ps, lin_ftrs, custom_head, ...) and for `Learner` (metrics, loss_func, lr, ...)
+
+    Returns:
+        its model is Sequential(body, head)
     """
     for_head, for_learner = _sorted_out(kwargs)
     if n_out is None: n_out = get_c(dls)
@@ -109,6 +122,13 @@ def schedule(
     """Draw what every parameter group went through: its rate, its momentum, and when it was frozen.
 
     Raises `ValueError` if nothing was recorded.
+
+    Args:
+        learn: made by `learner`, or given `cbs=StepRecorder()`, and trained
+        axs: three matplotlib axes, default new ones
+
+    Returns:
+        the three axes
     """
     record: Any = getattr(learn, 'step_recorder', None)
     if record is None:

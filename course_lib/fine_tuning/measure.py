@@ -25,7 +25,17 @@ def step_memory(
     autocast: torch.dtype | None = None, # torch.bfloat16 or torch.float16 for the forward pass, None: the model's own
     optimizer_states: int = 2, # numbers the optimizer keeps per trainable parameter: 2 for Adam, 1 for momentum
 ) -> dict[str, int]: # bytes of parameters, gradients, optimizer, activations (kept for the backward pass)
-    "What one training step needs memory for, counted tensor by tensor, so that it works on every device"
+    """What one training step needs memory for, counted tensor by tensor, so that it works on every device
+
+    Args:
+        model: on its device, in the mode it is in
+        batch: pictures [N, 3, h, w] on that device
+        autocast: torch.bfloat16 or torch.float16 for the forward pass, None: the model's own
+        optimizer_states: numbers the optimizer keeps per trainable parameter: 2 for Adam, 1 for momentum
+
+    Returns:
+        bytes of parameters, gradients, optimizer, activations (kept for the backward pass)
+    """
     own = {p.untyped_storage().data_ptr() for p in [*model.parameters(), *model.buffers()]}
     kept: dict[int, int] = {}
     def pack(tensor: Tensor) -> Tensor:
@@ -45,13 +55,22 @@ def step_memory(
 # %% ../../nbs/lib/06_fine_tuning_measure.ipynb #f3fb2a0d
 @dataclass(frozen=True)
 class LayerCount:
-    "Weighted layers (convolutions and linear layers) of a network"
+    """Weighted layers (convolutions and linear layers) of a network
+
+    Holds:
+        main: layers on the longest way from the picture to the answer
+        shortcuts: layers off that way, such as those that let a shortcut change its size
+    """
     main: int # layers on the longest way from the picture to the answer
     shortcuts: int # layers off that way, such as those that let a shortcut change its size
 
     @property
     def total(self) -> int: # all weighted layers that the answer depends on
-        "Layers on the main path and off it"
+        """Layers on the main path and off it
+
+        Returns:
+            all weighted layers that the answer depends on
+        """
         return self.main + self.shortcuts
 
 def layer_count(
@@ -61,6 +80,13 @@ def layer_count(
     """Count weighted layers in autograd's graph of one picture; needs no weights.
 
     Raises `ValueError` for an unknown name, or a model in which nothing is trainable.
+
+    Args:
+        arch: as in `backbone`, or a model on any device
+        size: height and width of the picture that is sent through, pixels
+
+    Returns:
+        main and shortcuts
     """
     if isinstance(arch, nn.Module): model = arch
     else:

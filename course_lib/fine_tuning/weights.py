@@ -128,6 +128,14 @@ def load_weights(
     """Fill every tensor of `model` from `weights`; nothing is unpickled but tensors.
 
     Raises `ValueError` that names the first tensor that does not fit, or what the file is if it holds no weights.
+
+    Args:
+        model: changed in place
+        weights: a file, or tensors by name, or what a training script saved
+        skip: beginnings of names, such as 'fc.', that are left as they are and may differ
+
+    Returns:
+        the same model
     """
     said = 'the mapping of weights' if isinstance(weights, Mapping) else Path(weights).name
     held = weights if isinstance(weights, Mapping) else _read_weights(Path(weights))

@@ -42,10 +42,24 @@ class Recorder(Callback):
         self.batch_losses: list[float] = []  # one per training batch
         self.epochs: list[dict[str, float]] = []  # 'epoch', the losses and the metrics
     def after_loss(self, learn: Any) -> None: # the learner, whose `loss` is noted
-        "Note the loss of this batch"
+        """Note the loss of this batch
+
+        Args:
+            learn: the learner, whose `loss` is noted
+
+        Returns:
+            the learner, whose `loss` is noted
+        """
         self.batch_losses.append(learn.loss.item())
     def after_epoch(self, learn: Any) -> None: # the learner, whose `results` are noted
-        "Note the results of this epoch"
+        """Note the results of this epoch
+
+        Args:
+            learn: the learner, whose `results` are noted
+
+        Returns:
+            the learner, whose `results` are noted
+        """
         self.epochs.append(learn.results)
 
 # %% ../../nbs/lib/01_foundations_learner.ipynb #5d1f7a01
@@ -73,7 +87,15 @@ def _one_batch(learn: Any) -> None:
 
 # %% ../../nbs/lib/01_foundations_learner.ipynb #5d1f7a03
 class Examiner:
-    "Answers batches with a model and measures the answers"
+    """Answers batches with a model and measures the answers
+
+    Args:
+        valid_dl: batches of (inputs [B, ...], targets [B, ...]), never learned from
+        model: moved to `device`
+        loss_func: (predictions, targets) to one number, a mean over the items
+        metrics: (all predictions, all targets) to a number
+        device: where to compute; by default the fastest there is
+    """
     def __init__(self,
         valid_dl: Iterable, # batches of (inputs [B, ...], targets [B, ...]), never learned from
         model: nn.Module, # moved to `device`
@@ -88,7 +110,14 @@ class Examiner:
     def predict(self,
         dl: Iterable, # batches to answer
     ) -> tuple[Tensor, Tensor]: # predictions and targets of all batches, on the CPU
-        "Answer every batch in eval mode and without gradients. Raises `ValueError` for no batch."
+        """Answer every batch in eval mode and without gradients. Raises `ValueError` for no batch.
+
+        Args:
+            dl: batches to answer
+
+        Returns:
+            predictions and targets of all batches, on the CPU
+        """
         with modes_kept(self.model), torch.no_grad():
             self.model.eval()
             pairs = [(self.model(x.to(self.device)).cpu(), y) for x, y in dl]
@@ -96,7 +125,11 @@ class Examiner:
         return torch.cat([p for p, _ in pairs]), torch.cat([y for _, y in pairs])
 
     def validate(self) -> dict[str, float]: # 'valid_loss' and each metric by its name
-        "Loss and metrics over the whole validation set"
+        """Loss and metrics over the whole validation set
+
+        Returns:
+            'valid_loss' and each metric by its name
+        """
         return _validate(self)
 
 # %% ../../nbs/lib/01_foundations_learner.ipynb #5d1f7a04
@@ -152,7 +185,18 @@ def _fitting(learn: Any, n_epochs: int, lr: float) -> Iterator[None]:
 
 # %% ../../nbs/lib/01_foundations_learner.ipynb #ceb804da
 class Learner(Examiner):
-    "A training loop with callbacks: data, model, loss, optimizer and metrics in one object"
+    """A training loop with callbacks: data, model, loss, optimizer and metrics in one object
+
+    Args:
+        train_dl: batches of (inputs [B, ...], targets [B, ...]), walked once per epoch
+        valid_dl: the same, never learned from
+        model: moved to `device`
+        loss_func: (predictions, targets) to one number, a mean over the items
+        opt_func: called as opt_func(parameters, lr=lr) at the start of each fit
+        metrics: (all predictions, all targets) to a number
+        callbacks: called in this order, after the recorder
+        device: where to train; by default the fastest there is
+    """
     def __init__(self,
         train_dl: Iterable, # batches of (inputs [B, ...], targets [B, ...]), walked once per epoch
         valid_dl: Iterable, # the same, never learned from
@@ -171,7 +215,15 @@ class Learner(Examiner):
         n_epochs: int, # passes over train_dl, at least 1
         lr: float, # learning rate for the optimizer
     ) -> list[dict[str, float]]: # the results of these epochs
-        "Train with a fresh optimizer; raises `ValueError` or `FloatingPointError`"
+        """Train with a fresh optimizer; raises `ValueError` or `FloatingPointError`
+
+        Args:
+            n_epochs: passes over train_dl, at least 1
+            lr: learning rate for the optimizer
+
+        Returns:
+            the results of these epochs
+        """
         with _fitting(self, n_epochs, lr):
             for self.epoch in range(n_epochs): _one_epoch(self)
         return self.recorder.epochs[-n_epochs:]

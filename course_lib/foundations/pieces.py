@@ -24,7 +24,12 @@ def load_images(
 # grey pictures [N, H, W] from 0 to 1, and labels [N], places in `classes`
 ) -> tuple[Tensor, Tensor]:
     """Read pictures of one size, sorted by class and name. Raises `FileNotFoundError` for an empty
-    class, `ValueError` for unequal sizes."""
+    class, `ValueError` for unequal sizes.
+
+    Args:
+        folder: holds one folder of PNG files per class
+        classes: names of the class folders to read; their positions become the labels
+    """
     from PIL import Image
     pictures, labels = [], []
     for label, name in enumerate(classes):
@@ -45,7 +50,15 @@ def class_means(
     ys: Tensor, # labels [N], every one of 0 to the largest label present
 ) -> Tensor: # the mean item of each class [C, ...]
     """The average item of each class. Raises `ValueError` when lengths differ or a class has no
-    item."""
+    item.
+
+    Args:
+        xs: items [N, ...], floats
+        ys: labels [N], every one of 0 to the largest label present
+
+    Returns:
+        the mean item of each class [C, ...]
+    """
     if len(xs) != len(ys):
         raise ValueError(f"xs and ys must be equally long, got {len(xs)} and {len(ys)}")
     counts = ys.bincount()
@@ -58,14 +71,30 @@ def l1(
     a: Tensor, # pictures [..., H, W]
     b: Tensor, # pictures that broadcast with `a`
 ) -> Tensor: # [...], from 0
-    "Mean absolute difference of pictures, over their last two axes"
+    """Mean absolute difference of pictures, over their last two axes
+
+    Args:
+        a: pictures [..., H, W]
+        b: pictures that broadcast with `a`
+
+    Returns:
+        [...], from 0
+    """
     return (a - b).abs().mean((-2, -1))
 
 def l2(
     a: Tensor, # pictures [..., H, W]
     b: Tensor, # pictures that broadcast with `a`
 ) -> Tensor: # [...], from 0
-    "Root of the mean squared difference of pictures, over their last two axes"
+    """Root of the mean squared difference of pictures, over their last two axes
+
+    Args:
+        a: pictures [..., H, W]
+        b: pictures that broadcast with `a`
+
+    Returns:
+        [...], from 0
+    """
     return (a - b).square().mean((-2, -1)).sqrt()
 
 # %% ../../nbs/01_foundations.ipynb #f6554568
@@ -75,7 +104,16 @@ def nearest_class(
     distance: Callable[[Tensor, Tensor], Tensor] = l1, # such as `l1` or `l2`
 ) -> Tensor: # labels [N]
     """The class whose mean picture lies nearest to each picture. Raises `ValueError` when the
-    sizes differ."""
+    sizes differ.
+
+    Args:
+        xs: pictures [N, H, W]
+        means: the mean picture of each class [C, H, W]
+        distance: such as `l1` or `l2`
+
+    Returns:
+        labels [N]
+    """
     if xs.shape[1:] != means.shape[1:]:
         raise ValueError(f"xs and means must hold pictures of one size, got {tuple(xs.shape[1:])} "
                          f"and {tuple(means.shape[1:])}")
@@ -85,7 +123,14 @@ def nearest_class(
 def relu(
     x: Tensor, # any shape
 ) -> Tensor: # same shape, from 0
-    "The rectified linear unit: 0 at or below 0, `x` above (Nair and Hinton, 2010)"
+    """The rectified linear unit: 0 at or below 0, `x` above (Nair and Hinton, 2010)
+
+    Args:
+        x: any shape
+
+    Returns:
+        same shape, from 0
+    """
     return torch.where(x <= 0, 0, x)
 
 # %% ../../nbs/01_foundations.ipynb #3a6d7f22
@@ -95,7 +140,17 @@ def sum_of_relus(
     slopes: Tensor, # [K], how much the slope of the sum changes there
     bias: Tensor | float, # value to the left of all knots
 ) -> Tensor: # [...]
-    "bias + the sum over k of slopes[k] * relu(x - knots[k])"
+    """bias + the sum over k of slopes[k] * relu(x - knots[k])
+
+    Args:
+        x: [...]
+        knots: [K], where each ReLU bends
+        slopes: [K], how much the slope of the sum changes there
+        bias: value to the left of all knots
+
+    Returns:
+        [...]
+    """
     return relu(x[..., None] - knots) @ slopes + bias
 
 # %% ../../nbs/01_foundations.ipynb #faf38b52
@@ -104,7 +159,15 @@ def relus_through(
     y: Tensor, # [K + 1], the curve's values there
 ) -> tuple[Tensor, Tensor, Tensor]: # knots [K], slopes [K] and bias [], for `sum_of_relus`
     """K ReLUs whose sum joins K + 1 points with straight lines. Raises `ValueError` for unequal
-    lengths, fewer than 2 points or x not increasing."""
+    lengths, fewer than 2 points or x not increasing.
+
+    Args:
+        x: [K + 1], increasing
+        y: [K + 1], the curve's values there
+
+    Returns:
+        knots [K], slopes [K] and bias [], for `sum_of_relus`
+    """
     if x.ndim != 1 or x.shape != y.shape or len(x) < 2:
         raise ValueError(f"x and y must be vectors of one length of at least 2, got shapes "
                          f"{tuple(x.shape)} and {tuple(y.shape)}")
@@ -125,7 +188,15 @@ def mae(
     preds: Tensor, # [...], floats
     targets: Tensor, # same shape
 ) -> Tensor: # [], from 0
-    "Mean absolute error. Raises `ValueError` when the shapes differ."
+    """Mean absolute error. Raises `ValueError` when the shapes differ.
+
+    Args:
+        preds: [...], floats
+        targets: same shape
+
+    Returns:
+        [], from 0
+    """
     _same_shape(preds, targets)
     return (preds - targets).abs().mean()
 
@@ -133,7 +204,15 @@ def mse(
     preds: Tensor, # [...], floats
     targets: Tensor, # same shape
 ) -> Tensor: # [], from 0
-    "Mean squared error. Raises `ValueError` when the shapes differ."
+    """Mean squared error. Raises `ValueError` when the shapes differ.
+
+    Args:
+        preds: [...], floats
+        targets: same shape
+
+    Returns:
+        [], from 0
+    """
     _same_shape(preds, targets)
     return (preds - targets).square().mean()
 
@@ -142,7 +221,15 @@ def rmse(
     preds: Tensor, # [...], floats
     targets: Tensor, # same shape
 ) -> Tensor: # [], from 0, in the unit of the targets
-    "Root mean squared error. Raises `ValueError` when the shapes differ."
+    """Root mean squared error. Raises `ValueError` when the shapes differ.
+
+    Args:
+        preds: [...], floats
+        targets: same shape
+
+    Returns:
+        [], from 0, in the unit of the targets
+    """
     return mse(preds, targets).sqrt()
 
 # %% ../../nbs/01_foundations.ipynb #62115b9b
@@ -150,12 +237,24 @@ def sigmoid(
     x: Tensor, # any shape, floats
 ) -> Tensor: # same shape, from 0 to 1
     """The logistic function 1/(1 + exp(-x)), computed so that value and gradient stay finite for
-    any finite x"""
+    any finite x
+
+    Args:
+        x: any shape, floats
+
+    Returns:
+        same shape, from 0 to 1
+    """
     return torch.exp(-torch.logaddexp(torch.zeros_like(x), -x))
 
 # %% ../../nbs/01_foundations.ipynb #8e63d1c9
 class Dataset:
-    "Pairs of inputs and targets. Raises `ValueError` when their lengths differ."
+    """Pairs of inputs and targets. Raises `ValueError` when their lengths differ.
+
+    Args:
+        xs: inputs [N, ...]
+        ys: targets [N, ...]
+    """
     def __init__(self,
         xs: Tensor, # inputs [N, ...]
         ys: Tensor, # targets [N, ...]
@@ -171,7 +270,14 @@ class Dataset:
 # %% ../../nbs/01_foundations.ipynb #35b7a5af
 class Batches:
     """Walk through a dataset in mini-batches, once per loop over it. Raises `ValueError` for a
-    batch size below 1 or a dataset without items."""
+    batch size below 1 or a dataset without items.
+
+    Args:
+        dataset: taken by index tensors, as `Dataset` can be
+        batch_size: items per batch; the last may be smaller
+        shuffle: a new order in each pass
+        generator: for a repeatable order; default torch's
+    """
     def __init__(self,
         dataset: Dataset, # taken by index tensors, as `Dataset` can be
         batch_size: int, # items per batch; the last may be smaller
@@ -194,7 +300,15 @@ def binary_accuracy(
     logits: Tensor, # [N] or [N, 1], above 0 means class 1
     targets: Tensor, # [N], 0 or 1
 ) -> Tensor: # [], from 0 to 1
-    "Share of right answers for two classes. Raises `ValueError` when the lengths differ."
+    """Share of right answers for two classes. Raises `ValueError` when the lengths differ.
+
+    Args:
+        logits: [N] or [N, 1], above 0 means class 1
+        targets: [N], 0 or 1
+
+    Returns:
+        [], from 0 to 1
+    """
     if logits.numel() != len(targets):
         raise ValueError(f"logits and targets must pair up, got shapes {list(logits.shape)} and "
                          f"{list(targets.shape)}")
@@ -203,7 +317,12 @@ def binary_accuracy(
 # %% ../../nbs/01_foundations.ipynb #c8d5f2f2
 class SGD:
     """Stochastic gradient descent, p -= lr*p.grad (Robbins and Monro, 1951). Raises `ValueError`
-    without parameters or for an lr not above 0, `TypeError` for a single tensor."""
+    without parameters or for an lr not above 0, `TypeError` for a single tensor.
+
+    Args:
+        params: the tensors to learn
+        lr: learning rate, above 0
+    """
     def __init__(self,
         params: Iterable[Tensor], # the tensors to learn
         lr: float, # learning rate, above 0
@@ -231,7 +350,15 @@ def accuracy(
     targets: Tensor, # [N], from 0 to C - 1
 ) -> Tensor: # [], from 0 to 1
     """Share of items whose largest logit is the target's. Raises `ValueError` when the shapes do
-    not pair."""
+    not pair.
+
+    Args:
+        logits: [N, C]
+        targets: [N], from 0 to C - 1
+
+    Returns:
+        [], from 0 to 1
+    """
     if logits.ndim != 2 or targets.shape != logits.shape[:1]:
         raise ValueError(f"accuracy needs logits [N, C] and targets [N], got {list(logits.shape)} "
                          f"and {list(targets.shape)}")
@@ -243,7 +370,15 @@ def matmul(
     b: Tensor, # [K, M]
 ) -> Tensor: # [N, M]
     """Matrix multiplication by broadcasting; needs N*K*M numbers of memory. Raises `ValueError`
-    when the shapes do not fit."""
+    when the shapes do not fit.
+
+    Args:
+        a: [N, K]
+        b: [K, M]
+
+    Returns:
+        [N, M]
+    """
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
         raise ValueError(f"matmul needs shapes [N, K] and [K, M], got {list(a.shape)} and "
                          f"{list(b.shape)}")

@@ -38,7 +38,16 @@ def softmax(
     dim: int = -1, # the dimension of the classes
     dtype: torch.dtype | None = None, # what to compute in, and return; by default that of `x`
 ) -> Tensor: # probabilities in the shape of `x`; they add up to 1 along `dim`
-    "Probabilities in the ratio of exp(x) (Bridle 1990). Raises `TypeError`, `IndexError` (`dim`)."
+    """Probabilities in the ratio of exp(x) (Bridle 1990). Raises `TypeError`, `IndexError` (`dim`).
+
+    Args:
+        x: logits, any shape
+        dim: the dimension of the classes
+        dtype: what to compute in, and return; by default that of `x`
+
+    Returns:
+        probabilities in the shape of `x`; they add up to 1 along `dim`
+    """
     e = _shift(x, dim, dtype).exp()
     return (e/e.sum(dim, keepdim=True)).to(dtype or x.dtype)
 
@@ -49,7 +58,16 @@ def log_softmax(
     dim: int = -1, # the dimension of the classes
     dtype: torch.dtype | None = None, # what to compute in, and return; by default that of `x`
 ) -> Tensor: # log-probabilities, at most 0, in the shape of `x`
-    "Logarithm of `softmax`, exact where the softmax itself rounds to 0. Raises as `softmax` does."
+    """Logarithm of `softmax`, exact where the softmax itself rounds to 0. Raises as `softmax` does.
+
+    Args:
+        x: logits, any shape
+        dim: the dimension of the classes
+        dtype: what to compute in, and return; by default that of `x`
+
+    Returns:
+        log-probabilities, at most 0, in the shape of `x`
+    """
     z = _shift(x, dim, dtype)
     return (z - z.exp().sum(dim, keepdim=True).log()).to(dtype or x.dtype)
 
@@ -63,7 +81,15 @@ def entropy(
     p: Tensor, # probabilities
     dim: int = -1, # the dimension of the classes
 ) -> Tensor: # nats, from 0 to log C; the shape of `p` without `dim`
-    "The entropy H(p) = -sum p log p (Shannon 1948). Raises `TypeError` for integers."
+    """The entropy H(p) = -sum p log p (Shannon 1948). Raises `TypeError` for integers.
+
+    Args:
+        p: probabilities
+        dim: the dimension of the classes
+
+    Returns:
+        nats, from 0 to log C; the shape of `p` without `dim`
+    """
     check_float('p', p)
     return -_x_log_x(p).sum(dim)
 
@@ -76,7 +102,18 @@ def kl_div(
     log_target: bool = False, # whether `target` holds log-probabilities
     normalizer: Normalizer = 'batch', # what the mean divides by, or a process group
 ) -> Tensor: # a number, or for 'none' one per element
-    "KL(p || q) (Kullback and Leibler 1951). Raises `ValueError` (shapes), `TypeError` (dtypes)."
+    """KL(p || q) (Kullback and Leibler 1951). Raises `ValueError` (shapes), `TypeError` (dtypes).
+
+    Args:
+        input: log-probabilities of the prediction q, any shape
+        target: probabilities p (logarithms with `log_target`), broadcasting with `input`
+        reduction: 'mean' (all elements), 'batchmean' (sum/`len(input)`), 'sum', 'none'
+        log_target: whether `target` holds log-probabilities
+        normalizer: what the mean divides by, or a process group
+
+    Returns:
+        a number, or for 'none' one per element
+    """
     check_choice('reduction', reduction, ('mean', 'batchmean', 'sum', 'none'))
     check_normalizer(normalizer, reduction)
     check_float('input', input)
@@ -101,7 +138,19 @@ def nll_loss(
     reduction: str = 'mean', # 'mean' (over the weights of what counts), 'sum', 'none'
     normalizer: Normalizer = 'batch', # what the mean divides by, or a process group
 ) -> Tensor: # a number, or for 'none' the shape of `target`
-    "Negative log-likelihood of the right classes. Raises as `cross_entropy` does."
+    """Negative log-likelihood of the right classes. Raises as `cross_entropy` does.
+
+    Args:
+        log_probs: log-probabilities [C], [N, C] or [N, C, d1, ...]
+        target: class indices 0 to C - 1: [], [N] or [N, d1, ...], int64
+        weight: [C], what an item of each class counts
+        ignore_index: items with this label count nothing
+        reduction: 'mean' (over the weights of what counts), 'sum', 'none'
+        normalizer: what the mean divides by, or a process group
+
+    Returns:
+        a number, or for 'none' the shape of `target`
+    """
     log_probs, weight = autocast_float(log_probs), autocast_float(weight)
     check_loss('log_probs', log_probs, target, weight, ignore_index=ignore_index,
                reduction=reduction, probabilities=False)
@@ -130,7 +179,20 @@ def cross_entropy(
     label_smoothing: float = 0.0, # 0 to 1, the share spread evenly (Szegedy et al. 2016, section 7)
     normalizer: Normalizer = 'batch', # what the mean divides by, or a process group
 ) -> Tensor: # nats: a number, or for 'none' one per item
-    "Cross-entropy of softmax(input). Raises `ValueError`, `TypeError`, `IndexError` (labels)."
+    """Cross-entropy of softmax(input). Raises `ValueError`, `TypeError`, `IndexError` (labels).
+
+    Args:
+        input: logits [C], [N, C] or [N, C, d1, ...]
+        target: int64 indices [], [N] or [N, d1, ...]; or probabilities shaped as `input`
+        weight: [C], what an item of each class counts
+        ignore_index: items with this label count nothing (class indices only)
+        reduction: 'mean' (for indices over the weights that count), 'sum', 'none'
+        label_smoothing: 0 to 1, the share spread evenly (Szegedy et al. 2016, section 7)
+        normalizer: what the mean divides by, or a process group
+
+    Returns:
+        nats: a number, or for 'none' one per item
+    """
     input, weight = autocast_float(input), autocast_float(weight)
     indices = check_loss('input', input, target, weight, ignore_index=ignore_index,
                          reduction=reduction, label_smoothing=label_smoothing)
@@ -162,7 +224,19 @@ def binary_cross_entropy_with_logits(
     pos_weight: Tensor | None = None, # what a positive counts, such as [C]; broadcasts with `input`
     normalizer: Normalizer = 'batch', # what the mean divides by, or a process group
 ) -> Tensor: # a number, or for 'none' the shape of `input`
-    "Cross-entropy of sigmoid(input), a question per element. Raises `ValueError`, `TypeError`."
+    """Cross-entropy of sigmoid(input), a question per element. Raises `ValueError`, `TypeError`.
+
+    Args:
+        input: logits, any shape
+        target: 0 to 1, floating point, in the shape of `input`
+        weight: what each element counts; broadcasts with `input`
+        reduction: 'mean' (over every element), 'sum', 'none'
+        pos_weight: what a positive counts, such as [C]; broadcasts with `input`
+        normalizer: what the mean divides by, or a process group
+
+    Returns:
+        a number, or for 'none' the shape of `input`
+    """
     check_choice('reduction', reduction, REDUCTIONS)
     check_float('input', input)
     check_like('target', target, 'input', input)

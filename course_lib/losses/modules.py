@@ -15,7 +15,18 @@ from .functions import binary_cross_entropy_with_logits, cross_entropy
 
 # %% ../../nbs/lib/04_losses_modules.ipynb #3b6d32b5
 class CrossEntropyLoss(nn.Module):
-    "`cross_entropy` with its settings remembered"
+    """`cross_entropy` with its settings remembered
+
+    Args:
+        weight: [C], what an item of each class counts; moves with the module
+        ignore_index: items with this label count nothing
+        reduction: 'mean', 'sum', 'none'
+        label_smoothing: 0 to 1
+        normalizer: what the mean divides by, or a process group for all its rows
+
+    Holds:
+        weight: [C], moves with the module
+    """
     weight: Tensor | None # [C], moves with the module
 
     def __init__(
@@ -36,13 +47,32 @@ class CrossEntropyLoss(nn.Module):
         input: Tensor, # logits [C], [N, C] or [N, C, d1, ...]
         target: Tensor, # class indices, or class probabilities in the shape of `input`
     ) -> Tensor: # a number, or for 'none' one per item
-        "The loss. Raises as `cross_entropy` does."
+        """The loss. Raises as `cross_entropy` does.
+
+        Args:
+            input: logits [C], [N, C] or [N, C, d1, ...]
+            target: class indices, or class probabilities in the shape of `input`
+
+        Returns:
+            a number, or for 'none' one per item
+        """
         return cross_entropy(input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing,
                              self.normalizer)
 
 # %% ../../nbs/lib/04_losses_modules.ipynb #7f0c144e
 class BCEWithLogitsLoss(nn.Module):
-    "`binary_cross_entropy_with_logits` with its settings remembered"
+    """`binary_cross_entropy_with_logits` with its settings remembered
+
+    Args:
+        weight: what each element counts; moves with the module
+        reduction: 'mean', 'sum', 'none'
+        pos_weight: what a positive counts, such as [C]; moves with the module
+        normalizer: what the mean divides by, or a process group for all its rows
+
+    Holds:
+        weight: broadcasts with the logits, moves with the module
+        pos_weight: such as [C], moves with the module
+    """
     weight: Tensor | None # broadcasts with the logits, moves with the module
     pos_weight: Tensor | None # such as [C], moves with the module
 
@@ -63,6 +93,14 @@ class BCEWithLogitsLoss(nn.Module):
         input: Tensor, # logits, any shape
         target: Tensor, # 0 to 1, floating point, in the shape of `input`
     ) -> Tensor: # a number, or for 'none' the shape of `input`
-        "The loss. Raises as `binary_cross_entropy_with_logits` does."
+        """The loss. Raises as `binary_cross_entropy_with_logits` does.
+
+        Args:
+            input: logits, any shape
+            target: 0 to 1, floating point, in the shape of `input`
+
+        Returns:
+            a number, or for 'none' the shape of `input`
+        """
         return binary_cross_entropy_with_logits(input, target, self.weight, self.reduction, self.pos_weight,
                                                 self.normalizer)

@@ -26,7 +26,12 @@ from .trials import _ABOVE_THE_PART, grid_rates, pick_trial, trial_plan, trial_r
 # %% ../../nbs/lib/05_lr_finder_curve.ipynb #89600dcd
 @dataclass(frozen=True)
 class NoSuggestion:
-    "What `LRCurve.suggest` answers when the curve holds no rate; false in a condition"
+    """What `LRCurve.suggest` answers when the curve holds no rate; false in a condition
+
+    Holds:
+        reason: 'flat', 'diverges at once' or 'too short'
+        detail: what was seen and what to try
+    """
     reason: str # 'flat', 'diverges at once' or 'too short'
     detail: str # what was seen and what to try
     def __bool__(self) -> bool: return False
@@ -94,7 +99,15 @@ def _geometric(rates: Sequence[float]) -> Estimate:
 # %% ../../nbs/lib/05_lr_finder_curve.ipynb #3cd9e99f
 @dataclass(eq=False)
 class LRCurve:
-    "Loss against learning rate, as `find_lr` recorded it; lives on the CPU"
+    """Loss against learning rate, as `find_lr` recorded it; lives on the CPU
+
+    Holds:
+        lrs: rates [n], of the last parameter group, as far as the longest repeat came
+        runs: raw losses of each repeat, [up to n]
+        num_it: how many rates were asked for
+        ratios: rate of each parameter group as a multiple of the last group's
+        stopped: whether a repeat was stopped because the loss diverged
+    """
     lrs: Tensor # rates [n], of the last parameter group, as far as the longest repeat came
     runs: tuple[Tensor, ...] # raw losses of each repeat, [up to n]
     num_it: int # how many rates were asked for
@@ -109,20 +122,35 @@ class LRCurve:
 
     @property
     def losses(self) -> Tensor: # raw losses [n], the mean of the repeats that came so far
-        "The raw losses, averaged over the repeats that reached the rate"
+        """The raw losses, averaged over the repeats that reached the rate
+
+        Returns:
+            raw losses [n], the mean of the repeats that came so far
+        """
         reached = [[run[i] for run in self.runs if len(run) > i] for i in range(len(self.lrs))]
         return torch.stack([torch.stack(losses).mean() for losses in reached])
 
     @property
     def smoothed(self) -> Tensor: # [n]; nan from the first rate whose loss is not finite
-        "The raw losses smoothed without lag, see `log_smooth`; cut off above the highest of the first fifth"
+        """The raw losses smoothed without lag, see `log_smooth`; cut off above the highest of the first fifth
+
+        Returns:
+            [n]; nan from the first rate whose loss is not finite
+        """
         return _cut_smooth(self.lrs, self.losses)
 
     def averaged(
         self,
         beta: float = 0.98, # see `moving_average`
     ) -> Tensor: # [n], averaged over the repeats
-        "The moving average that fastai records and shows, which lags behind"
+        """The moving average that fastai records and shows, which lags behind
+
+        Args:
+            beta: see `moving_average`
+
+        Returns:
+            [n], averaged over the repeats
+        """
         return moving_average(self.losses, beta)
 
     def suggest(
@@ -132,7 +160,17 @@ class LRCurve:
         epochs: float | None = None, # for 'trials': the same in passes over the data
         runs: float = 1, # for 'trials' judged by `valid`: what they may cost, in planned runs, at least 1; 2.5 is surer
     ) -> 'float | NoSuggestion': # the rate, or why there is none
-        "A learning rate from the curve, of repeats the geometric mean. Raises `ValueError` for what cannot be asked."
+        """A learning rate from the curve, of repeats the geometric mean. Raises `ValueError` for what cannot be asked.
+
+        Args:
+            method: one of `METHODS`
+            total_steps: for 'trials': steps of the run you plan, from 40; default `4*num_it`
+            epochs: for 'trials': the same in passes over the data
+            runs: for 'trials' judged by `valid`: what they may cost, in planned runs, at least 1; 2.5 is surer
+
+        Returns:
+            the rate, or why there is none
+        """
         if method not in METHODS: raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
         if method == 'trials': return self._pick(total_steps, epochs, runs)
         asked = {'total_steps': total_steps, 'epochs': epochs, 'runs': None if runs == 1 else runs}
@@ -142,7 +180,11 @@ class LRCurve:
         return found if isinstance(found, NoSuggestion) else found.value
 
     def suggestions(self) -> 'dict[str, Estimate | NoSuggestion]': # by method, without 'trials'
-        "What every rule says, with a 95% interval over the repeats (no bounds from one search)"
+        """What every rule says, with a 95% interval over the repeats (no bounds from one search)
+
+        Returns:
+            by method, without 'trials'
+        """
         return {m: self._found(m) for m in METHODS if m != 'trials'}
 
     def trial_losses(
@@ -151,7 +193,16 @@ class LRCurve:
         steps: int, # optimizer steps of each trial, at least 10
         batches: int | None = None, # keep to the first so many batches of a pass, which are held in memory; default all
     ) -> list[float]: # the loss at the end of each, on `valid` if the search got it; inf where it diverged
-        "Final losses of one-cycle runs on the same batches from the same start; `ValueError` without a model"
+        """Final losses of one-cycle runs on the same batches from the same start; `ValueError` without a model
+
+        Args:
+            rates: peak rates to try, above 0
+            steps: optimizer steps of each trial, at least 10
+            batches: keep to the first so many batches of a pass, which are held in memory; default all
+
+        Returns:
+            the loss at the end of each, on `valid` if the search got it; inf where it diverged
+        """
         if self._trial is None: raise ValueError("trials need the model: this curve was not made by find_lr")
         if steps < 10: raise ValueError(f"steps must be at least 10, got {steps}")
         if batches is not None and batches < 1: raise ValueError(f"batches must be at least 1, got {batches}")
@@ -162,11 +213,23 @@ class LRCurve:
         ax: Any = None, # matplotlib axes, default new ones
         methods: Sequence[str] = ('robust', 'minimum', 'steep', 'valley', 'slide'), # rules to mark
     ) -> Any: # the axes
-        "Draw raw and smoothed losses, the lagging average, a band over repeats, and each rule on the curve it reads"
+        """Draw raw and smoothed losses, the lagging average, a band over repeats, and each rule on the curve it reads
+
+        Args:
+            ax: matplotlib axes, default new ones
+            methods: rules to mark
+
+        Returns:
+            the axes
+        """
         return _plot_curve(self, ax, methods)
 
     def to_frame(self) -> Any: # pandas DataFrame, one row for each repeat and rate
-        "Columns repeat, step, lr, loss, averaged (fastai's) and, with several groups, lr_group0 and so on"
+        """Columns repeat, step, lr, loss, averaged (fastai's) and, with several groups, lr_group0 and so on
+
+        Returns:
+            pandas DataFrame, one row for each repeat and rate
+        """
         return _frame(self)
 
     def _found(self, method: str) -> 'Estimate | NoSuggestion':

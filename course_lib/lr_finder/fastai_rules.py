@@ -16,7 +16,15 @@ def valley(
     lrs: Tensor, # rates [n], rising, above 0
     losses: Tensor, # losses [n], usually the moving average
 ) -> float: # a rate about half-way down what the rule takes for the longest valley
-    "fastai's default: half-way along the longest falling subsequence. Raises `IndexError` for no points."
+    """fastai's default: half-way along the longest falling subsequence. Raises `IndexError` for no points.
+
+    Args:
+        lrs: rates [n], rising, above 0
+        losses: losses [n], usually the moving average
+
+    Returns:
+        a rate about half-way down what the rule takes for the longest valley
+    """
     longest = torch.ones(len(losses), dtype=torch.long, device=losses.device)
     for i in range(1, len(losses)): longest[i] += torch.where(losses[:i] > losses[i], longest[:i], 0).max()
     end = longest.argmax()  # the first of several
@@ -31,7 +39,17 @@ def slide(
     width: int = 15, # points between the two ends of the ruler, at least 1
     thresh: float = 0.005, # the slopes at both ends count as equal up to this difference
 ) -> float: # the rate at the ruler's left end where it stops
-    "fastai's rule: push a ruler left until the slopes at its ends agree. Raises `ValueError` for too few points."
+    """fastai's rule: push a ruler left until the slopes at its ends agree. Raises `ValueError` for too few points.
+
+    Args:
+        lrs: rates [n], rising, n > width
+        losses: losses [n], usually the moving average
+        width: points between the two ends of the ruler, at least 1
+        thresh: the slopes at both ends count as equal up to this difference
+
+    Returns:
+        the rate at the ruler's left end where it stops
+    """
     if len(losses) <= width: raise ValueError(f"losses must have more than {width} points, got {len(losses)}")
     slope = torch.cat([losses[1:2] - losses[:1], (losses[2:] - losses[:-2])/2, losses[-1:] - losses[-2:-1]])
     apart = ((slope[width:] - slope[:-width]).abs() > thresh).flip(0)  # from right to left

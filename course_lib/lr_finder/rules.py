@@ -19,7 +19,16 @@ def lr_sweep(
     end_lr: float = 10., # rate the growth aims at; the last is one step short of it, as in fastai
     num_it: int = 100, # number of rates, at least 2
 ) -> Tensor: # rates [num_it], float64, each the same factor above the one before
-    "Rates that grow by a constant factor. Raises `ValueError` for an empty or falling range."
+    """Rates that grow by a constant factor. Raises `ValueError` for an empty or falling range.
+
+    Args:
+        start_lr: first rate, above 0
+        end_lr: rate the growth aims at; the last is one step short of it, as in fastai
+        num_it: number of rates, at least 2
+
+    Returns:
+        rates [num_it], float64, each the same factor above the one before
+    """
     if not 0 < start_lr < end_lr:
         raise ValueError(f"start_lr must be above 0 and below end_lr, got {start_lr} and {end_lr}")
     if isinstance(num_it, bool) or not isinstance(num_it, int) or num_it < 2:
@@ -32,7 +41,15 @@ def moving_average(
     losses: Tensor | Sequence[float], # raw losses [n]
     beta: float = 0.98, # share of the old average kept at each step, from 0 to below 1
 ) -> Tensor: # bias-corrected averages [n], float64, where the losses are
-    "Exponential moving average over the weight it has handed out (Kingma and Ba 2015)"
+    """Exponential moving average over the weight it has handed out (Kingma and Ba 2015)
+
+    Args:
+        losses: raw losses [n]
+        beta: share of the old average kept at each step, from 0 to below 1
+
+    Returns:
+        bias-corrected averages [n], float64, where the losses are
+    """
     if not 0 <= beta < 1: raise ValueError(f"beta must be at least 0 and below 1, got {beta}")
     losses = torch.as_tensor(losses, dtype=torch.float64)
     average, out = 0., torch.empty_like(losses)
@@ -46,7 +63,15 @@ def minimum(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # losses [n], usually the moving average
 ) -> float: # a tenth of the rate with the lowest loss
-    "The rate of the lowest loss, divided by ten (the rule of the first fastai course)"
+    """The rate of the lowest loss, divided by ten (the rule of the first fastai course)
+
+    Args:
+        lrs: rates [n], rising
+        losses: losses [n], usually the moving average
+
+    Returns:
+        a tenth of the rate with the lowest loss
+    """
     return lrs[losses.argmin()].item()/10
 
 # %% ../../nbs/05_lr_finder.ipynb #3d18563a
@@ -54,7 +79,15 @@ def steep(
     lrs: Tensor, # rates [n], rising
     losses: Tensor, # losses [n], usually the moving average
 ) -> float: # the rate where the loss falls fastest
-    "The rate where the loss falls fastest per unit of log rate"
+    """The rate where the loss falls fastest per unit of log rate
+
+    Args:
+        lrs: rates [n], rising
+        losses: losses [n], usually the moving average
+
+    Returns:
+        the rate where the loss falls fastest
+    """
     slopes = losses.diff()/lrs.log().diff().to(losses.device)
     return lrs[slopes.argmin()].item()
 
@@ -65,7 +98,17 @@ def log_smooth(
     width: float = 0.45, # standard deviation of the bell in decades (factors of ten) of the rate
     at: Tensor | None = None, # rates [m] where the curve is wanted, default `lrs`
 ) -> Tensor: # smoothed losses [m], float64, where the losses are
-    "Smooth in log rate with a bell that looks both ways, fitting a straight line under it"
+    """Smooth in log rate with a bell that looks both ways, fitting a straight line under it
+
+    Args:
+        lrs: rates [n], above 0
+        losses: finite losses [n]
+        width: standard deviation of the bell in decades (factors of ten) of the rate
+        at: rates [m] where the curve is wanted, default `lrs`
+
+    Returns:
+        smoothed losses [m], float64, where the losses are
+    """
     x, y = lrs.double().log10().to(losses.device), losses.double()
     to = x if at is None else at.double().log10().to(losses.device)
     d = x[None] - to[:, None]
@@ -80,7 +123,16 @@ def robust(
     losses: Tensor, # raw finite losses [n]
     width: float = 0.45, # see `log_smooth`
 ) -> float: # the rate, at most that of the lowest point; the last rate counts as climbed
-    "A third of the rate where the smoothed losses have climbed back a fifth of their fall"
+    """A third of the rate where the smoothed losses have climbed back a fifth of their fall
+
+    Args:
+        lrs: rates [n], rising
+        losses: raw finite losses [n]
+        width: see `log_smooth`
+
+    Returns:
+        the rate, at most that of the lowest point; the last rate counts as climbed
+    """
     lrs, y = lrs.double().to(losses.device), losses.double()
     x = lrs.log10()
     way = torch.linspace(0, 1, 40*len(x), dtype=x.dtype, device=x.device)

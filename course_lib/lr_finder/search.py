@@ -129,7 +129,29 @@ def find_lr(
     valid: Iterable | None = None, # loader of batches like those of `dl`, by whose loss `suggest('trials')` then judges
     process_group: 'torch.distributed.ProcessGroup | None' = None, # the `normalizer` of `loss_func`; None: all, if any
 ) -> LRCurve: # the recorded curve; ask it to `suggest`. It keeps neither model nor loader alive
-    "Train briefly while the rate grows and put everything back. Raises `ValueError`, `TypeError` for bad input."
+    """Train briefly while the rate grows and put everything back. Raises `ValueError`, `TypeError` for bad input.
+
+    Args:
+        model: the model to train, or a fastai `Learner`, which brings all the rest
+        dl: loader of (input, ..., target) batches; shorter than `num_it` is cycled
+        loss_func: called as `loss_func(model(*inputs), target)`, gives one number
+        opt: default `torch.optim.Adam`; groups keep the ratios of their rates
+        start_lr: first rate, above 0
+        end_lr: rate the growth aims at, above `start_lr`
+        num_it: optimizer steps, at least 2
+        stop_div: stop when the moving average is beyond four times its best, or not finite
+        repeats: searches from the same start on different batches
+        accumulate: batches for each optimizer step
+        amp: autocast to this type; a scaler of yours means float16
+        device: where batches go, default the model's device
+        step: your own training step: takes a batch, moves `opt`, returns the loss
+        keep: further things to put back, which nothing above leads to
+        valid: loader of batches like those of `dl`, by whose loss `suggest('trials')` then judges
+        process_group: the `normalizer` of `loss_func`; None: all, if any
+
+    Returns:
+        the recorded curve; ask it to `suggest`. It keeps neither model nor loader alive
+    """
     rates = lr_sweep(start_lr, end_lr, num_it)
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
         raise ValueError(f"repeats must be a whole number of at least 1, got {repeats!r}")

@@ -15,7 +15,14 @@ from collections.abc import Sequence
 def trial_rates(
     lr: float, # the rate the trials start from
 ) -> list[float]: # five rates, each twice the one before
-    "The rates that `'trials'` tries: half, once, twice, four and eight times `lr`"
+    """The rates that `'trials'` tries: half, once, twice, four and eight times `lr`
+
+    Args:
+        lr: the rate the trials start from
+
+    Returns:
+        five rates, each twice the one before
+    """
     return [lr*2.**k for k in (-1, 0, 1, 2, 3)]
 
 # %% ../../nbs/lib/05_lr_finder_trials.ipynb #c2d1f0a2
@@ -23,14 +30,29 @@ def grid_rates(
     lr: float, # the rate that the trials start from, above 0
     count: int, # how many, at least 1
 ) -> list[float]: # rising rates, three to each power of ten: 0.01, 0.022, 0.046, 0.1 and so on
-    "Rates on a grid that is the same for every `lr`: two above it, the others at it and below"
+    """Rates on a grid that is the same for every `lr`: two above it, the others at it and below
+
+    Args:
+        lr: the rate that the trials start from, above 0
+        count: how many, at least 1
+
+    Returns:
+        rising rates, three to each power of ten: 0.01, 0.022, 0.046, 0.1 and so on
+    """
     last = round(3*math.log10(lr)) + 2
     return [10**((last - k)/3) for k in reversed(range(count))]
 
 def trial_plan(
     runs: float, # what the trials may cost together, in planned runs, at least 1
 ) -> tuple[float, int]: # the share of the planned run that each gets, of its steps and of its data, and how many
-    "Trials of an eighth of the planned run, or of a quarter from two runs on. Raises `ValueError` below one run."
+    """Trials of an eighth of the planned run, or of a quarter from two runs on. Raises `ValueError` below one run.
+
+    Args:
+        runs: what the trials may cost together, in planned runs, at least 1
+
+    Returns:
+        the share of the planned run that each gets, of its steps and of its data, and how many
+    """
     if not 1 <= runs < math.inf: raise ValueError(f"runs must be a number of at least 1, got {runs!r}")
     share = 1/8 if runs < 2 else 1/4
     return share, int(runs/share)
@@ -42,7 +64,15 @@ def pick_trial(
     rates: Sequence[float], # rates that were tried, above 0
     losses: Sequence[float], # final loss of each; not finite where it diverged
 ) -> float: # geometric mean of the rates, the better trials weighing more
-    "Choose between trials by the weights (best loss / loss)**5. Raises `ValueError` when all diverged."
+    """Choose between trials by the weights (best loss / loss)**5. Raises `ValueError` when all diverged.
+
+    Args:
+        rates: rates that were tried, above 0
+        losses: final loss of each; not finite where it diverged
+
+    Returns:
+        geometric mean of the rates, the better trials weighing more
+    """
     best = min((loss for loss in losses if math.isfinite(loss)), default=math.inf)
     if not math.isfinite(best):
         tried = ', '.join(f'{rate:.2g}' for rate in rates)

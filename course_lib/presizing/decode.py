@@ -23,14 +23,24 @@ _HEADER_SETTLES = ('JPEG', 'MPO', 'WEBP', 'AVIF')   # Pillow knows the turn of t
 
 @dataclass
 class OpenedPicture:
-    "A picture whose header is read, and which way is up"
+    """A picture whose header is read, and which way is up
+
+    Holds:
+        image: as Pillow opened it; decoded already where only that settles which way is up
+        name: what errors call it
+        turn: EXIF's orientation, 1 to 8; 1 is upright
+    """
     image: Image.Image # as Pillow opened it; decoded already where only that settles which way is up
     name: str # what errors call it
     turn: int # EXIF's orientation, 1 to 8; 1 is upright
 
     @property
     def size(self) -> tuple[int, int]: # (width, height), pixels
-        "The size of the upright picture"
+        """The size of the upright picture
+
+        Returns:
+            (width, height), pixels
+        """
         w, h = self.image.size
         return (w, h) if self.turn < 5 else (h, w)
 
@@ -61,7 +71,14 @@ def _load(image: Image.Image, name: str) -> None:
 def open_picture(
     file: str | Path | bytes, # a file, or its bytes
 ) -> OpenedPicture: # not yet decoded, if its header says which way is up
-    "Read a picture's header. Raises `ValueError` naming a file that is no picture, damaged or too large."
+    """Read a picture's header. Raises `ValueError` naming a file that is no picture, damaged or too large.
+
+    Args:
+        file: a file, or its bytes
+
+    Returns:
+        not yet decoded, if its header says which way is up
+    """
     name = f'{len(file)} bytes' if isinstance(file, bytes) else str(file)
     data = file if isinstance(file, bytes) else Path(file).read_bytes()
     trust = "raise PIL.Image.MAX_IMAGE_PIXELS if you trust the file"
@@ -78,7 +95,15 @@ def as_rgb(
     image: Image.Image, # any mode
     name: str = 'picture', # what errors call it
 ) -> Image.Image: # mode RGB
-    "Deep pictures scaled to 8 bits, transparency laid on white. Raises `ValueError` for values without a known range."
+    """Deep pictures scaled to 8 bits, transparency laid on white. Raises `ValueError` for values without a known range.
+
+    Args:
+        image: any mode
+        name: what errors call it
+
+    Returns:
+        mode RGB
+    """
     if image.mode == 'RGB' and 'transparency' not in image.info: return image
     if image.mode == 'I' or image.mode.startswith('I;16'):
         values = np.asarray(image).astype(np.int64)
@@ -98,7 +123,15 @@ def decode(
     opened: OpenedPicture, # what `open_picture` returned; it is used up
     cover: tuple[int, int] | None = None, # (width, height) that is enough; None: all there is
 ) -> tuple[Image.Image, float]: # upright RGB, and how many times smaller than the file it is
-    "Decode no smaller than `cover` where the file is not. Raises `ValueError` naming a damaged file."
+    """Decode no smaller than `cover` where the file is not. Raises `ValueError` naming a damaged file.
+
+    Args:
+        opened: what `open_picture` returned; it is used up
+        cover: (width, height) that is enough; None: all there is
+
+    Returns:
+        upright RGB, and how many times smaller than the file it is
+    """
     image, factor = opened.image, 1.
     if cover and image.format == 'JPEG':
         (w, h), (cw, ch) = image.size, cover if opened.turn < 5 else cover[::-1]
@@ -113,7 +146,11 @@ def decode(
 
 # %% ../../nbs/lib/07_presizing_decode.ipynb #9cb98081
 class FastImage(PILImage):
-    "A fastai image that is decoded when its pixels are first needed; `FastImageBlock` makes them"
+    """A fastai image that is decoded when its pixels are first needed; `FastImageBlock` makes them
+
+    Holds:
+        file: where the pixels still are; None once they are decoded
+    """
     file: str | Path | bytes | None = None # where the pixels still are; None once they are decoded
     _opened: OpenedPicture | None = None # the file with its header read, until it is decoded
 
@@ -121,7 +158,14 @@ class FastImage(PILImage):
     def create(cls,
         fn: str | Path | bytes | np.ndarray | Tensor | Image.Image, # a file, its bytes, or what `PILImage.create` takes
     ) -> PILImage: # a `FastImage` for files and bytes
-        "Read the header only. Raises `ValueError` naming a file that is no picture or too large."
+        """Read the header only. Raises `ValueError` naming a file that is no picture or too large.
+
+        Args:
+            fn: a file, its bytes, or what `PILImage.create` takes
+
+        Returns:
+            a `FastImage` for files and bytes
+        """
         if not isinstance(fn, (str, Path, bytes)): return PILImage.create(fn.cpu() if isinstance(fn, Tensor) else fn)
         opened = open_picture(fn)
         img = cls(Image.new('RGB', (1, 1)))
@@ -135,7 +179,11 @@ class FastImage(PILImage):
         return opened
 
     def load(self) -> object: # Pillow's pixel access
-        "Decode the whole picture, if that has not happened; Pillow calls this before anything that needs pixels"
+        """Decode the whole picture, if that has not happened; Pillow calls this before anything that needs pixels
+
+        Returns:
+            Pillow's pixel access
+        """
         if self.file is not None:
             self.im = decode(self._take(self.file))[0].im
             self.file = None
@@ -144,7 +192,14 @@ class FastImage(PILImage):
     def pixels(self,
         cover: tuple[int, int], # (width, height) that is enough
     ) -> tuple[np.ndarray, float]: # [H, W, 3] bytes, and how many times smaller than the file they are
-        "Pixels no fewer than `cover` where the file has them. Raises `ValueError` naming a damaged file."
+        """Pixels no fewer than `cover` where the file has them. Raises `ValueError` naming a damaged file.
+
+        Args:
+            cover: (width, height) that is enough
+
+        Returns:
+            [H, W, 3] bytes, and how many times smaller than the file they are
+        """
         if self.file is None: return np.array(self), 1.
         img, factor = decode(self._take(self.file), cover)
         return np.array(img), factor

@@ -25,7 +25,11 @@ class PresizeDL(TfmdDL):
         return [t for t in self.after_item.fs if isinstance(t, FastPresize)]
 
     def before_iter(self) -> None: # called by fastai at the start of each pass, in the main process
-        "Begin a new pass"
+        """Begin a new pass
+
+        Returns:
+            called by fastai at the start of each pass, in the main process
+        """
         super().before_iter()
         if not getattr(self.dataset, 'split_idx', None):
             for t in self._presizes(): t.next_pass()
@@ -33,7 +37,14 @@ class PresizeDL(TfmdDL):
     def create_batches(self,
         samps: Iterable[int], # the indices this process has to do
     ) -> Iterator: # batches, one by one
-        "Number the items, then as ever"
+        """Number the items, then as ever
+
+        Args:
+            samps: the indices this process has to do
+
+        Returns:
+            batches, one by one
+        """
         try: yield from super().create_batches(self._numbered(samps))
         finally:
             for t in self._presizes(): t.place = None
@@ -47,5 +58,9 @@ class PresizeDL(TfmdDL):
             yield s
 
 def FastImageBlock() -> TransformBlock: # use it in place of `ImageBlock()`
-    "Pictures that are decoded when and as large as needed, from a loader whose draws do not depend on its workers"
+    """Pictures that are decoded when and as large as needed, from a loader whose draws do not depend on its workers
+
+    Returns:
+        use it in place of `ImageBlock()`
+    """
     return TransformBlock(type_tfms=FastImage.create, batch_tfms=IntToFloatTensor, dl_type=PresizeDL)

@@ -20,7 +20,15 @@ def rotate_map(
     angle: float, # degrees, clockwise as seen
     aspect: float = 1., # width over height
 ) -> np.ndarray: # [3, 3], from places in the new picture to places in the old, -1 to 1
-    "Turn about the centre; `aspect` keeps right angles right in a picture that is not square"
+    """Turn about the centre; `aspect` keeps right angles right in a picture that is not square
+
+    Args:
+        angle: degrees, clockwise as seen
+        aspect: width over height
+
+    Returns:
+        [3, 3], from places in the new picture to places in the old, -1 to 1
+    """
     c, s = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     return np.array([[c, s/aspect, 0], [-s*aspect, c, 0], [0, 0, 1]])
 
@@ -29,7 +37,16 @@ def zoom_map(
     x: float = 0.5, # where it lies, 0 left to 1 right
     y: float = 0.5, # 0 top to 1 bottom
 ) -> np.ndarray: # [3, 3], -1 to 1
-    "Look at a part of the picture only: a zoom and a crop are the same map"
+    """Look at a part of the picture only: a zoom and a crop are the same map
+
+    Args:
+        share: side of the part looked at, as a share of the whole side
+        x: where it lies, 0 left to 1 right
+        y: 0 top to 1 bottom
+
+    Returns:
+        [3, 3], -1 to 1
+    """
     rest = 1 - share
     return np.array([[share, 0, rest*(2*x - 1)], [0, share, rest*(2*y - 1)], [0, 0, 1]])
 
@@ -37,7 +54,15 @@ def apply_map(
     matrix: np.ndarray, # [3, 3]
     points: np.ndarray | Sequence, # [N, 2], x and y
 ) -> np.ndarray: # [N, 2]
-    "Where `matrix` sends `points`; the division is what a perspective needs"
+    """Where `matrix` sends `points`; the division is what a perspective needs
+
+    Args:
+        matrix: [3, 3]
+        points: [N, 2], x and y
+
+    Returns:
+        [N, 2]
+    """
     q = np.asarray(points, dtype=float) @ matrix[:, :2].T + matrix[:, 2]
     return q[:, :2]/q[:, 2:]
 
@@ -46,7 +71,15 @@ def warp_map(
     x: float, # tilt sideways, -0.5 to 0.5
     y: float, # tilt up and down, -0.5 to 0.5
 ) -> np.ndarray: # [3, 3], -1 to 1
-    "The homography of fastai's `Warp`: it takes the moved corners back to those of the picture"
+    """The homography of fastai's `Warp`: it takes the moved corners back to those of the picture
+
+    Args:
+        x: tilt sideways, -0.5 to 0.5
+        y: tilt up and down, -0.5 to 0.5
+
+    Returns:
+        [3, 3], -1 to 1
+    """
     corners = [(-1, -1), (-1, 1), (1, -1), (1, 1)]
     moved = [(-1 - y, -1 - x), (-1 + y, 1 + x), (1 + y, -1 + x), (1 - y, 1 - x)]
     rows, right = [], []
@@ -59,7 +92,24 @@ def warp_map(
 # %% ../../nbs/07_presizing.ipynb #32d90817
 @dataclass(frozen=True)
 class Draw:
-    "What was drawn for one picture; without arguments, nothing is changed"
+    """What was drawn for one picture; without arguments, nothing is changed
+
+    Holds:
+        box_x: where the largest box of the wanted shape lies, 0 left to 1 right
+        box_y: 0 top to 1 bottom
+        crop: side of the crop as a share of the box: the root of the share of area
+        crop_x: where the crop lies in the box, 0 to 1
+        crop_y: 0 to 1
+        flip: mirrored left to right
+        angle: degrees, clockwise as seen
+        zoom: above 1: closer
+        zoom_x: where the zoom looks, 0 to 1
+        zoom_y: 0 to 1
+        warp_x: tilt sideways
+        warp_y: tilt up and down
+        brightness: 0.5: unchanged, above: brighter; between 0 and 1
+        contrast: 1: unchanged, above: more
+    """
     box_x: float = 0.5 # where the largest box of the wanted shape lies, 0 left to 1 right
     box_y: float = 0.5 # 0 top to 1 bottom
     crop: float = 1. # side of the crop as a share of the box: the root of the share of area
@@ -78,7 +128,14 @@ class Draw:
     def steps(self,
         aspect: float = 1., # width over height
     ) -> list[tuple[str, np.ndarray]]: # names and [3, 3] matrices, to be multiplied left to right
-        "The maps of this draw, each from -1..1 of the new picture to -1..1 of the old"
+        """The maps of this draw, each from -1..1 of the new picture to -1..1 of the old
+
+        Args:
+            aspect: width over height
+
+        Returns:
+            names and [3, 3] matrices, to be multiplied left to right
+        """
         turn, zoom = rotate_map(self.angle, aspect), zoom_map(1/self.zoom, self.zoom_x, self.zoom_y)
         crop = zoom_map(self.crop, self.crop_x, self.crop_y)
         warp, flip = warp_map(self.warp_x, self.warp_y), np.diag([1. - 2*self.flip, 1., 1.])
@@ -100,7 +157,23 @@ def random_draw(
     p_affine: float = 0.75, # chance of each: rotation, zoom, each tilt
     p_lighting: float = 0.75, # chance of each: brightness, contrast
 ) -> Draw: # one picture's choices
-    "Turn uniform numbers into a `Draw`, with the ranges and chances of fastai's `aug_transforms`"
+    """Turn uniform numbers into a `Draw`, with the ranges and chances of fastai's `aug_transforms`
+
+    Args:
+        uniforms: 20 numbers from 0 to 1
+        min_scale: smallest share of the area to crop
+        do_flip: mirror half of the pictures
+        max_rotate: degrees either way
+        min_zoom: smallest zoom
+        max_zoom: largest zoom
+        max_lighting: strength of brightness and contrast
+        max_warp: strength of the tilt
+        p_affine: chance of each: rotation, zoom, each tilt
+        p_lighting: chance of each: brightness, contrast
+
+    Returns:
+        one picture's choices
+    """
     u, half, tilt = [float(v) for v in uniforms], 0.5*max_lighting, max_warp
     if len(u) != UNIFORMS: raise ValueError(f"a draw takes {UNIFORMS} numbers, got {len(u)}")
     def maybe(i: int, p: float, low: float, high: float, off: float = 0.) -> float:
@@ -119,7 +192,15 @@ def unit_map(
     w: float, # width of a picture, pixels
     h: float, # height
 ) -> np.ndarray: # [3, 3]
-    "From pixels, whose edges are whole numbers, to places from -1 to 1"
+    """From pixels, whose edges are whole numbers, to places from -1 to 1
+
+    Args:
+        w: width of a picture, pixels
+        h: height
+
+    Returns:
+        [3, 3]
+    """
     return np.array([[2/w, 0, -1], [0, 2/h, -1], [0, 0, 1]])
 
 def largest_box(
@@ -128,7 +209,17 @@ def largest_box(
     x: float = 0.5, # where it lies, 0 left to 1 right
     y: float = 0.5, # 0 top to 1 bottom
 ) -> tuple[float, float, float, float]: # left, top, width, height; pixels of the photograph
-    "The largest box with the shape of `size` in a photograph"
+    """The largest box with the shape of `size` in a photograph
+
+    Args:
+        source: (width, height) of the photograph
+        size: (width, height) whose shape is wanted
+        x: where it lies, 0 left to 1 right
+        y: 0 top to 1 bottom
+
+    Returns:
+        left, top, width, height; pixels of the photograph
+    """
     (sw, sh), (w, h) = source, size
     scale = min(sw/w, sh/h)
     return x*max(sw - scale*w, 0.), y*max(sh - scale*h, 0.), scale*w, scale*h
@@ -137,7 +228,15 @@ def corners_of(
     matrix: np.ndarray, # [3, 3], from pixels of the new picture to pixels of the photograph
     size: tuple[int, int], # (width, height) of the new picture
 ) -> np.ndarray: # [4, 2], x and y in the photograph, clockwise from the upper left
-    "Where a map puts the corners of the new picture"
+    """Where a map puts the corners of the new picture
+
+    Args:
+        matrix: [3, 3], from pixels of the new picture to pixels of the photograph
+        size: (width, height) of the new picture
+
+    Returns:
+        [4, 2], x and y in the photograph, clockwise from the upper left
+    """
     return apply_map(matrix, [(0, 0), (size[0], 0), (size[0], size[1]), (0, size[1])])
 
 # %% ../../nbs/07_presizing.ipynb #6a8f9501
@@ -157,7 +256,17 @@ def draw_map(
     size: tuple[int, int], # (width, height) of the new picture, pixels
     clamp: bool = True, # slide and shrink so that nothing outside the photograph is needed
 ) -> np.ndarray: # [3, 3], from pixels of the new picture to pixels of the photograph
-    "All steps of a draw as one map; whole numbers are edges of pixels"
+    """All steps of a draw as one map; whole numbers are edges of pixels
+
+    Args:
+        draw: what was drawn
+        source: (width, height) of the photograph, pixels
+        size: (width, height) of the new picture, pixels
+        clamp: slide and shrink so that nothing outside the photograph is needed
+
+    Returns:
+        [3, 3], from pixels of the new picture to pixels of the photograph
+    """
     (left, top, bw, bh), (w, h) = largest_box(source, size, draw.box_x, draw.box_y), size
     matrix = np.array([[bw/2, 0, left + bw/2], [0, bh/2, top + bh/2], [0, 0, 1]])
     for _, step in draw.steps(w/h): matrix = matrix @ step

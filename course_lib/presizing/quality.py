@@ -30,7 +30,16 @@ def psnr(
     ideal: Tensor, # same shape
     where: Tensor | None = None, # boolean [H, W]: the pixels that count
 ) -> float: # decibels; infinite for equal pictures
-    "Peak signal-to-noise ratio of an 8-bit picture against its ideal"
+    """Peak signal-to-noise ratio of an 8-bit picture against its ideal
+
+    Args:
+        image: any shape, values 0 to 255
+        ideal: same shape
+        where: boolean [H, W]: the pixels that count
+
+    Returns:
+        decibels; infinite for equal pictures
+    """
     if image.shape != ideal.shape:
         raise ValueError(f"pictures differ in shape: {tuple(image.shape)} and {tuple(ideal.shape)}")
     error = (image.double() - ideal.double()).square()
@@ -41,7 +50,15 @@ def ssim(
     image: Tensor, # [C, H, W], values 0 to 255, at least 11 pixels a side
     ideal: Tensor, # same shape
 ) -> float: # 1 for equal pictures, about 0 for unrelated ones
-    "Mean structural similarity (Wang and others 2004, equation 13), Gaussian window of 11 pixels and width 1.5"
+    """Mean structural similarity (Wang and others 2004, equation 13), Gaussian window of 11 pixels and width 1.5
+
+    Args:
+        image: [C, H, W], values 0 to 255, at least 11 pixels a side
+        ideal: same shape
+
+    Returns:
+        1 for equal pictures, about 0 for unrelated ones
+    """
     if min(image.shape[-2:]) < 11: raise ValueError(f"ssim needs at least 11 × 11 pixels, got {tuple(image.shape)}")
     x, y = image.double(), ideal.double()
     window = torch.exp(-(torch.arange(11, dtype=torch.float64, device=x.device) - 5)**2/(2*1.5**2))
@@ -57,7 +74,15 @@ def detail(
     image: Tensor, # [3, H, W], values 0 to 255
     ideal: Tensor, # same shape
 ) -> float: # 1: all kept, 0: none, above 1: false detail (aliasing)
-    "Energy of the fine detail of `image`, frequencies beyond half the finest, as a share of the ideal's"
+    """Energy of the fine detail of `image`, frequencies beyond half the finest, as a share of the ideal's
+
+    Args:
+        image: [3, H, W], values 0 to 255
+        ideal: same shape
+
+    Returns:
+        1: all kept, 0: none, above 1: false detail (aliasing)
+    """
     (h, w), on = image.shape[-2:], image.device
     hann = [torch.hann_window(n, dtype=torch.float64, device=on) for n in (h, w)]
     fine = torch.hypot(torch.fft.fftfreq(h, device=on)[:, None], torch.fft.fftfreq(w, device=on)) > 0.25
@@ -71,7 +96,16 @@ def supersampled(
     matrix: np.ndarray, # [3, 3], from pixels of the new picture to pixels of the old
     size: tuple[int, int], # (width, height) of the new picture
 ) -> Tensor: # float64 [C, h, w], not rounded
-    "The ideal picture of a map: at least 4 × 4 looks a pixel, bicubic, averaged"
+    """The ideal picture of a map: at least 4 × 4 looks a pixel, bicubic, averaged
+
+    Args:
+        picture: [C, H, W], any type
+        matrix: [3, 3], from pixels of the new picture to pixels of the old
+        size: (width, height) of the new picture
+
+    Returns:
+        float64 [C, h, w], not rounded
+    """
     x = picture[None].double()
     n = max(4, math.ceil(1.5*shrinking(matrix, size)))
     at = [(i + 0.5)/n - 0.5 for i in range(n)]
@@ -100,7 +134,16 @@ def augment_apart(
     draw: Draw, # what to do to it
     size: int | tuple[int, int] = 224, # pixels: one number or (height, width)
 ) -> Tensor: # uint8 [3, h, w]
-    "The naive way, for comparison: shrink, then every step interpolates again"
+    """The naive way, for comparison: shrink, then every step interpolates again
+
+    Args:
+        img: a picture
+        draw: what to do to it
+        size: pixels: one number or (height, width)
+
+    Returns:
+        uint8 [3, h, w]
+    """
     x, _ = _apart(np.asarray(as_rgb(img)), draw, pair_of(size)[::-1])
     return relit(x.round().byte(), draw.brightness, draw.contrast)
 
@@ -136,7 +179,16 @@ def _recipe(pixels: np.ndarray, draw: Draw, size: int, presize: int) -> tuple[Te
 # %% ../../nbs/lib/07_presizing_quality.ipynb #e739a9dc
 @dataclass(frozen=True)
 class PathQuality:
-    "One way to carry out a draw, measured against the ideal of the same map"
+    """One way to carry out a draw, measured against the ideal of the same map
+
+    Holds:
+        image: uint8 [3, size, size], without the change of light
+        ideal: float [3, size, size], at least 4 × 4 places a pixel
+        psnr: decibels, where the picture is there
+        ssim: 1 for equal pictures
+        detail: high-frequency energy as a share of the ideal's
+        border: share of pixels that look outside the picture
+    """
     image: Tensor # uint8 [3, size, size], without the change of light
     ideal: Tensor # float [3, size, size], at least 4 × 4 places a pixel
     psnr: float # decibels, where the picture is there
@@ -152,7 +204,16 @@ def judge(
     ideal: Tensor, # same shape
     there: Tensor, # boolean [h, w]: where the picture was there
 ) -> PathQuality: # the measures
-    "Measure on whole 8-bit values; a rim of 2 pixels next to what is outside does not count"
+    """Measure on whole 8-bit values; a rim of 2 pixels next to what is outside does not count
+
+    Args:
+        image: [3, h, w], values 0 to 255
+        ideal: same shape
+        there: boolean [h, w]: where the picture was there
+
+    Returns:
+        the measures
+    """
     image = image.round().clamp(0, 255).byte()
     padded = F.pad(there[None, None].float(), (2,)*4, value=1.)
     sure = -F.max_pool2d(-padded, 5, 1)[0, 0] > 0
@@ -167,7 +228,18 @@ def compare(
     presize: int | None = None, # by default 460/224 of `size`
     clamp: bool = True, # let our path slide and shrink, as `FastPresize` does
 ) -> dict[str, PathQuality]: # 'apart', 'recipe' and 'presized'
-    "One draw done apart, by fastai's recipe, and presized, each against a supersampled ideal of its own map"
+    """One draw done apart, by fastai's recipe, and presized, each against a supersampled ideal of its own map
+
+    Args:
+        img: a picture
+        draw: what to do to it; its light is left out
+        size: pixels a side
+        presize: by default 460/224 of `size`
+        clamp: let our path slide and shrink, as `FastPresize` does
+
+    Returns:
+        'apart', 'recipe' and 'presized'
+    """
     pixels, out, source = np.array(as_rgb(img)), (size, size), (img.size[0], img.size[1])
     picture = torch.from_numpy(pixels).permute(2, 0, 1)
     free, ours = draw_map(draw, source, out, clamp=False), draw_map(draw, source, out, clamp)

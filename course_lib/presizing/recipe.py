@@ -19,7 +19,15 @@ def pair_of(
     size: int | Iterable[int], # pixels: one number or (height, width)
     name: str = 'size', # what errors call it
 ) -> tuple[int, int]: # (height, width)
-    "A size as a pair of plain numbers. Raises `ValueError` naming a size that is not of whole pixels."
+    """A size as a pair of plain numbers. Raises `ValueError` naming a size that is not of whole pixels.
+
+    Args:
+        size: pixels: one number or (height, width)
+        name: what errors call it
+
+    Returns:
+        (height, width)
+    """
     try:
         # a tensor of one number claims to be iterable
         several = isinstance(size, Iterable) and getattr(size, 'ndim', 1) > 0
@@ -33,7 +41,15 @@ def presize_pair(
     size: int | Iterable[int], # what the model sees, pixels
     presize: int | Iterable[int] | None, # None: 460/224 of `size`
 ) -> tuple[int, int]: # (height, width) of the larger picture
-    "The size that is cut and shrunk from. Raises `ValueError` if it is smaller than `size`."
+    """The size that is cut and shrunk from. Raises `ValueError` if it is smaller than `size`.
+
+    Args:
+        size: what the model sees, pixels
+        presize: None: 460/224 of `size`
+
+    Returns:
+        (height, width) of the larger picture
+    """
     h, w = pair_of(size)
     ph, pw = (-(-h*460//224), -(-w*460//224)) if presize is None else pair_of(presize, 'presize')
     if ph < h or pw < w:
@@ -57,7 +73,21 @@ def check_ranges(
     p_affine: float, # chance
     p_lighting: float, # chance
 ) -> None: # nothing, if all is well
-    "Raises `ValueError` naming the number that is out of its range, and what would be right"
+    """Raises `ValueError` naming the number that is out of its range, and what would be right
+
+    Args:
+        min_scale: share of the area
+        max_rotate: degrees
+        min_zoom: smallest zoom
+        max_zoom: largest zoom
+        max_lighting: strength
+        max_warp: strength
+        p_affine: chance
+        p_lighting: chance
+
+    Returns:
+        nothing, if all is well
+    """
     given = dict(min_scale=min_scale, max_rotate=max_rotate, max_lighting=max_lighting, max_warp=max_warp,
                  p_affine=p_affine, p_lighting=p_lighting)
     for name, value in given.items():
@@ -86,7 +116,24 @@ def presize(
     p_affine: float = 0.75, # chance of each: rotation, zoom, warp
     p_lighting: float = 0.75, # chance of each: brightness, contrast
 ) -> tuple[list, list]: # item_tfms and batch_tfms for a DataBlock
-    "fastai's presizing recipe, `Resize` and `aug_transforms`. Raises `ValueError` naming a parameter that is wrong."
+    """fastai's presizing recipe, `Resize` and `aug_transforms`. Raises `ValueError` naming a parameter that is wrong.
+
+    Args:
+        size: what the model sees, pixels: one number or (height, width)
+        presize: what each item is resized to; by default 460/224 of `size`
+        min_scale: smallest share of the area to crop, above 0 up to 1
+        do_flip: mirror half of the pictures
+        max_rotate: degrees either way
+        min_zoom: smallest zoom
+        max_zoom: largest zoom
+        max_lighting: strength of brightness and contrast, 0 up to 1
+        max_warp: strength of the tilt, 0 up to 0.5
+        p_affine: chance of each: rotation, zoom, warp
+        p_lighting: chance of each: brightness, contrast
+
+    Returns:
+        item_tfms and batch_tfms for a DataBlock
+    """
     big = presize_pair(size, presize)
     ranges = dict(min_zoom=min_zoom, max_zoom=max_zoom, max_rotate=max_rotate, max_lighting=max_lighting,
                   max_warp=max_warp, p_affine=p_affine, p_lighting=p_lighting)

@@ -30,7 +30,13 @@ _UNMOVED = ('box', 'bbox', 'bboxes', 'bndbox', 'segmentation', 'polygons', 'land
 
 @dataclass(frozen=True)
 class Part:
-    "One value of a sample"
+    """One value of a sample
+
+    Holds:
+        name: the key of the innermost dict that holds it, or ''
+        value: what it is
+        role: 'picture', 'mask', 'points', 'boxes', 'file', 'array' or 'label'
+    """
     name: str # the key of the innermost dict that holds it, or ''
     value: Any # what it is
     role: str # 'picture', 'mask', 'points', 'boxes', 'file', 'array' or 'label'
@@ -46,7 +52,15 @@ def role_of(
     name: str, # the key of the dict that holds it, or ''
     value: object, # a value of a sample
 ) -> str: # 'picture', 'mask', 'points', 'boxes', 'file', 'array' or 'label'
-    "What a value is. Raises `TypeError` for one whose name says that it has a place, and whose type says nothing."
+    """What a value is. Raises `TypeError` for one whose name says that it has a place, and whose type says nothing.
+
+    Args:
+        name: the key of the dict that holds it, or ''
+        value: a value of a sample
+
+    Returns:
+        'picture', 'mask', 'points', 'boxes', 'file', 'array' or 'label'
+    """
     if role := _by_type(value): return role
     array = isinstance(value, (Tensor, np.ndarray))
     if array and name in _NAMED: return _NAMED[name]
@@ -63,7 +77,15 @@ def parts_of(
     sample: Any, # a value, or tuples, lists and dicts of values
     name: str = '', # the key under which it stands
 ) -> Iterator[Part]: # from left to right
-    "Every value of a sample with its role"
+    """Every value of a sample with its role
+
+    Args:
+        sample: a value, or tuples, lists and dicts of values
+        name: the key under which it stands
+
+    Returns:
+        from left to right
+    """
     if not _packed(sample): yield Part(name, sample, role_of(name, sample))
     elif isinstance(sample, Mapping):
         if name in _UNMOVED: role_of(name, sample)   # a box of named sides, say
@@ -75,7 +97,14 @@ def parts_of(
 def pictures_in(
     parts: list[Part], # of a sample
 ) -> list[int]: # which of them are its pictures
-    "Where the pictures are, by the rules above. Raises `TypeError` if there is none."
+    """Where the pictures are, by the rules above. Raises `TypeError` if there is none.
+
+    Args:
+        parts: of a sample
+
+    Returns:
+        which of them are its pictures
+    """
     at = {role: [i for i, p in enumerate(parts) if p.role == role] for role in ('picture', 'file', 'array')}
     if at['picture']: return at['picture']
     if paths := [i for i in at['file'] if isinstance(parts[i].value, Path)]: return paths
@@ -89,7 +118,15 @@ def moved(
     part: Part, # not a picture
     move: Move, # where the picture went
 ) -> Any: # the same kind of thing; boxes as `MovedBoxes`
-    "A part that belongs to the picture, moved; a label as it is. Raises `TypeError` for an array that none can place."
+    """A part that belongs to the picture, moved; a label as it is. Raises `TypeError` for an array that none can place.
+
+    Args:
+        part: not a picture
+        move: where the picture went
+
+    Returns:
+        the same kind of thing; boxes as `MovedBoxes`
+    """
     if part.role == 'mask': return move_mask(part.value, move)
     if part.role == 'points': return move_points(part.value, move)
     if part.role == 'boxes': return move_boxes(part.value, move)
@@ -153,7 +190,15 @@ def changed(
     sample: Any, # a value, or tuples, lists and dicts of values
     change: Callable[[Any], Any], # from a value to the new one, called from left to right
 ) -> Any: # packed as `sample` is
-    "A sample with every value changed, and without the rows of boxes that are gone"
+    """A sample with every value changed, and without the rows of boxes that are gone
+
+    Args:
+        sample: a value, or tuples, lists and dicts of values
+        change: from a value to the new one, called from left to right
+
+    Returns:
+        packed as `sample` is
+    """
     if not _packed(sample): return change(sample)
     keys = list(sample) if isinstance(sample, Mapping) else range(len(sample))
     entries = _without_lost_boxes({key: changed(sample[key], change) for key in keys})

@@ -30,7 +30,15 @@ def places_of(
     maps: Tensor, # [B, 3, 3], from pixels of the new picture to -1..1 of the old
     size: tuple[int, int], # (width, height) of the new picture
 ) -> Tensor: # [B, h, w, 2], on the device of `maps`, as `grid_sample` wants them
-    "Where each new pixel looks"
+    """Where each new pixel looks
+
+    Args:
+        maps: [B, 3, 3], from pixels of the new picture to -1..1 of the old
+        size: (width, height) of the new picture
+
+    Returns:
+        [B, h, w, 2], on the device of `maps`, as `grid_sample` wants them
+    """
     x, y, z = (maps @ torch.from_numpy(_centres(size)).to(maps, non_blocking=True)).unbind(1)
     z = z.reciprocal_()
     places = maps.new_empty(len(maps), z.shape[1], 2)
@@ -43,14 +51,29 @@ def shrinking(
     matrix: np.ndarray, # [3, 3], from pixels of the new picture to pixels of the old
     size: tuple[int, int], # (width, height) of the new picture
 ) -> float: # below 1: the picture is enlarged
-    "How many old pixels one new pixel is wide: the root of the ratio of areas"
+    """How many old pixels one new pixel is wide: the root of the ratio of areas
+
+    Args:
+        matrix: [3, 3], from pixels of the new picture to pixels of the old
+        size: (width, height) of the new picture
+
+    Returns:
+        below 1: the picture is enlarged
+    """
     (x0, y0), (x1, y1), (x2, y2), (x3, y3) = corners_of(matrix, size).tolist()
     return math.sqrt(0.5*abs((x2 - x0)*(y3 - y1) - (x3 - x1)*(y2 - y0))/(size[0]*size[1]))
 
 def offsets_for(
     shrink: float, # how many old pixels one new pixel is wide
 ) -> list[tuple[float, float]]: # x and y from the centre, in new pixels
-    "The places within a new pixel that are looked at: one, two on the diagonal, or four"
+    """The places within a new pixel that are looked at: one, two on the diagonal, or four
+
+    Args:
+        shrink: how many old pixels one new pixel is wide
+
+    Returns:
+        x and y from the centre, in new pixels
+    """
     if shrink <= 1: return [(0., 0.)]
     if shrink <= 1.7:
         d = math.sqrt((1 - 1/shrink**2)/20)
@@ -66,7 +89,18 @@ def sample_batch(
     offsets: list[tuple[float, float]], # places within a new pixel, from its centre
     mode: str = 'bilinear', # how `grid_sample` mixes pixels
 ) -> Tensor: # [B, C, h, w]
-    "Pictures through maps: the mean over the looks at `offsets`"
+    """Pictures through maps: the mean over the looks at `offsets`
+
+    Args:
+        pictures: float [B, C, H, W]
+        maps: [B, 3, 3], from pixels of the new pictures to -1..1 of the old, same device and dtype
+        size: (width, height) of the new pictures
+        offsets: places within a new pixel, from its centre
+        mode: how `grid_sample` mixes pixels
+
+    Returns:
+        [B, C, h, w]
+    """
     def look(dx: float, dy: float) -> Tensor:
         shifted = torch.cat([maps[..., :2], maps[..., :1]*dx + maps[..., 1:2]*dy + maps[..., 2:]], -1)
         places = places_of(shifted, size)
@@ -88,7 +122,17 @@ def sample_one(
     size: tuple[int, int], # (width, height) of the new picture
     offsets: list[tuple[float, float]], # places within a new pixel, from its centre
 ) -> Tensor: # float [C, h, w], on the device of `picture`
-    "One picture through a map; only the part that is needed is touched"
+    """One picture through a map; only the part that is needed is touched
+
+    Args:
+        picture: [C, H, W], any type
+        matrix: [3, 3], from pixels of the new picture to pixels of the old
+        size: (width, height) of the new picture
+        offsets: places within a new pixel, from its centre
+
+    Returns:
+        float [C, h, w], on the device of `picture`
+    """
     left, top, right, bottom = _window(matrix, size, picture.shape[2], picture.shape[1], 2)
     part = picture[None, :, top:bottom, left:right].to(torch.float32, memory_format=torch.contiguous_format)
     matrix = unit_map(right - left, bottom - top) @ np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]]) @ matrix
@@ -111,7 +155,16 @@ def resample(
     matrix: np.ndarray, # [3, 3], from pixels of the new picture to pixels of the old
     size: tuple[int, int], # (width, height) of the new picture
 ) -> Tensor: # uint8 [C, h, w], on the device of `picture`
-    "Bytes through a map, interpolated once (what is more than 2.2 times too large is shrunk with a filter before)"
+    """Bytes through a map, interpolated once (what is more than 2.2 times too large is shrunk with a filter before)
+
+    Args:
+        picture: uint8 [C, H, W]
+        matrix: [3, 3], from pixels of the new picture to pixels of the old
+        size: (width, height) of the new picture
+
+    Returns:
+        uint8 [C, h, w], on the device of `picture`
+    """
     shrink, offsets = shrinking(matrix, size), [(-0.16, -0.16), (0.16, 0.16)]
     if shrink > 2.2: picture, matrix = _shrink_part(picture, matrix, size)
     else: offsets = offsets_for(shrink)
@@ -121,7 +174,14 @@ def resample(
 def wide_float(
     device: torch.device, # where the numbers are
 ) -> torch.dtype: # float64, or float32 on Apple's MPS, which has no other
-    "The widest floating-point type of a device"
+    """The widest floating-point type of a device
+
+    Args:
+        device: where the numbers are
+
+    Returns:
+        float64, or float32 on Apple's MPS, which has no other
+    """
     return torch.float32 if device.type == 'mps' else torch.float64
 
 # PyTorch gathers signed numbers only
@@ -133,7 +193,17 @@ def nearest(
     size: tuple[int, int], # (width, height) of the new mask
     whole: tuple[int, int], # (width, height) of the picture that the map was made for
 ) -> Tensor: # [..., h, w], the same type and device
-    "Labels through a map by the nearest pixel. Raises `ValueError` for a mask that has not the shape of the picture."
+    """Labels through a map by the nearest pixel. Raises `ValueError` for a mask that has not the shape of the picture.
+
+    Args:
+        mask: labels [..., H, W], any type; with a map for each of a batch [B, ..., H, W]
+        matrix: [3, 3] or [B, 3, 3], from pixels of the new picture to pixels of the old
+        size: (width, height) of the new mask
+        whole: (width, height) of the picture that the map was made for
+
+    Returns:
+        [..., h, w], the same type and device
+    """
     h, w = mask.shape[-2:]
     if abs(w*whole[1] - h*whole[0]) > max(whole):
         raise ValueError(f"a mask of {w} × {h} pixels does not fit a picture of {whole[0]} × {whole[1]}; "
@@ -151,7 +221,15 @@ def lighting_table(
     brightness: float = 0.5, # 0.5: unchanged; between 0 and 1
     contrast: float = 1., # 1: unchanged; above 0
 ) -> np.ndarray: # 256 bytes, the new value of each old one
-    "fastai's `Brightness` and `Contrast` for 8-bit pictures, as a lookup table"
+    """fastai's `Brightness` and `Contrast` for 8-bit pictures, as a lookup table
+
+    Args:
+        brightness: 0.5: unchanged; between 0 and 1
+        contrast: 1: unchanged; above 0
+
+    Returns:
+        256 bytes, the new value of each old one
+    """
     p = np.clip(np.arange(256)/255, 1e-7, 1 - 1e-7)
     logit = contrast*(np.log(p/(1 - p)) + math.log(brightness/(1 - brightness)))
     return np.round(255/(1 + np.exp(-logit))).astype(np.uint8)
@@ -161,7 +239,16 @@ def relit(
     brightness: float, # 0.5: unchanged; between 0 and 1
     contrast: float, # 1: unchanged; above 0
 ) -> Tensor: # uint8, same shape and device
-    "The picture in another light"
+    """The picture in another light
+
+    Args:
+        picture: uint8, any shape
+        brightness: 0.5: unchanged; between 0 and 1
+        contrast: 1: unchanged; above 0
+
+    Returns:
+        uint8, same shape and device
+    """
     if (brightness, contrast) == (0.5, 1.): return picture
     table = lighting_table(brightness, contrast)
     if picture.device.type == 'cpu': return torch.from_numpy(np.take(table, picture.numpy()))   # several times as fast

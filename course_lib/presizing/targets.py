@@ -25,21 +25,39 @@ from .sampling import nearest, wide_float
 # %% ../../nbs/lib/07_presizing_targets.ipynb #e739a9dc
 @dataclass(frozen=True)
 class Move:
-    "Where a new picture, or each of a batch, was taken from"
+    """Where a new picture, or each of a batch, was taken from
+
+    Holds:
+        matrix: [3, 3] or [B, 3, 3], from pixels of the new picture to pixels of the old
+        whole: (width, height) of the old picture
+        size: (width, height) of the new picture
+    """
     matrix: np.ndarray # [3, 3] or [B, 3, 3], from pixels of the new picture to pixels of the old
     whole: tuple[int, int] # (width, height) of the old picture
     size: tuple[int, int] # (width, height) of the new picture
 
     @property
     def canvas(self) -> tuple[int, int]: # (height, width), in torchvision's order
-        "The size of the new picture"
+        """The size of the new picture
+
+        Returns:
+            (height, width), in torchvision's order
+        """
         return self.size[1], self.size[0]
 
     def forth(self,
         like: Tensor, # on whose device
         scaled: bool = False, # from places -1..1 to places -1..1, fastai's points; False: from pixels to pixels
     ) -> Tensor: # [3, 3] or [B, 3, 3]
-        "From places in the old picture to places in the new"
+        """From places in the old picture to places in the new
+
+        Args:
+            like: on whose device
+            scaled: from places -1..1 to places -1..1, fastai's points; False: from pixels to pixels
+
+        Returns:
+            [3, 3] or [B, 3, 3]
+        """
         m = np.linalg.inv(self.matrix)
         if scaled: m = unit_map(*self.size) @ m @ np.linalg.inv(unit_map(*self.whole))
         return torch.from_numpy(m).to(like.device, wide_float(like.device))
@@ -48,7 +66,15 @@ class Move:
         canvas: tuple[int, int], # (height, width) that points or boxes say they are for
         what: str, # what errors call them
     ) -> None: # nothing, if they are for this picture
-        "Raises `ValueError` for points or boxes of a picture of another size"
+        """Raises `ValueError` for points or boxes of a picture of another size
+
+        Args:
+            canvas: (height, width) that points or boxes say they are for
+            what: what errors call them
+
+        Returns:
+            nothing, if they are for this picture
+        """
         if tuple(canvas) != (self.whole[1], self.whole[0]):
             raise ValueError(f"{what} are for a picture of {canvas[1]} × {canvas[0]} pixels, this one has "
                              f"{self.whole[0]} × {self.whole[1]}; was one of them turned or resized?")
@@ -58,7 +84,15 @@ def move_mask(
     mask: object, # PILMask, TensorMask, Mask, or labels [..., H, W] (tensor or array)
     move: Move, # where the picture went
 ) -> Tensor: # [..., h, w], same numbers: TensorMask from fastai's, Mask from torchvision's and arrays, else plain
-    "One mask or any number of them. Raises `ValueError` if the shape is not the picture's."
+    """One mask or any number of them. Raises `ValueError` if the shape is not the picture's.
+
+    Args:
+        mask: PILMask, TensorMask, Mask, or labels [..., H, W] (tensor or array)
+        move: where the picture went
+
+    Returns:
+        [..., h, w], same numbers: TensorMask from fastai's, Mask from torchvision's and arrays, else plain
+    """
     labels = mask.as_subclass(Tensor) if isinstance(mask, Tensor) else torch.from_numpy(np.array(mask))
     out = nearest(labels, move.matrix, move.size, move.whole)
     if isinstance(mask, (PILMask, TensorMask)): return TensorMask(out)
@@ -79,7 +113,15 @@ def move_points(
     points: Tensor, # TensorPoint (-1 to 1), KeyPoints, or pixels [..., 2], or [..., 3] with visibility
     move: Move, # where the picture went
 ) -> Tensor: # of the same kind and shape
-    "Points through the map. Raises `ValueError` for points of a picture of another size."
+    """Points through the map. Raises `ValueError` for points of a picture of another size.
+
+    Args:
+        points: TensorPoint (-1 to 1), KeyPoints, or pixels [..., 2], or [..., 3] with visibility
+        move: where the picture went
+
+    Returns:
+        of the same kind and shape
+    """
     xy = torch.as_tensor(points).as_subclass(Tensor)
     if isinstance(points, TensorPoint):
         return TensorPoint(_moved_xy(xy, move.forth(xy, scaled=True)).float(), img_size=move.size)
@@ -96,7 +138,13 @@ def move_points(
 # %% ../../nbs/lib/07_presizing_targets.ipynb #b878fdc4
 @dataclass(frozen=True)
 class MovedBoxes:
-    "Boxes after the move, those without anything left in the picture still among them"
+    """Boxes after the move, those without anything left in the picture still among them
+
+    Holds:
+        xyxy: [..., N, 4], left, top, right, bottom; cut at the rim
+        kept: boolean [..., N]: those of which something is left
+        wrap: from such numbers to the kind of boxes that came in
+    """
     xyxy: Tensor # [..., N, 4], left, top, right, bottom; cut at the rim
     kept: Tensor # boolean [..., N]: those of which something is left
     wrap: Callable[[Tensor], Tensor] # from such numbers to the kind of boxes that came in
@@ -145,7 +193,15 @@ def move_boxes(
     boxes: Tensor, # BoundingBoxes, TensorBBox (-1 to 1), or pixels [N, 4]: left, top, right, bottom
     move: Move, # where the picture went
 ) -> MovedBoxes: # the same number of boxes; `kept` says of which something is left
-    "Boxes through the map, cut at the rim. Raises `ValueError`/`TypeError` for boxes that are not the picture's."
+    """Boxes through the map, cut at the rim. Raises `ValueError`/`TypeError` for boxes that are not the picture's.
+
+    Args:
+        boxes: BoundingBoxes, TensorBBox (-1 to 1), or pixels [N, 4]: left, top, right, bottom
+        move: where the picture went
+
+    Returns:
+        the same number of boxes; `kept` says of which something is left
+    """
     if isinstance(boxes, tv_tensors.BoundingBoxes): return _torchvision_boxes(boxes, move)
     if isinstance(boxes, TensorBBox):
         flat = boxes.as_subclass(Tensor)

@@ -114,7 +114,22 @@ def _one_size(ready: list[_Ready]) -> tuple[int, int]:
 
 # %% ../../nbs/lib/07_presizing_transforms.ipynb #a58523f3
 class FastPresize(RandTransform):
-    "Augment and resize with one interpolation: a fastai item transform, or a callable for torchvision's `v2.Compose`"
+    """Augment and resize with one interpolation: a fastai item transform, or a callable for torchvision's `v2.Compose`
+
+    Args:
+        size: what the model sees, pixels: one number or (height, width)
+        presize: decode no smaller than this; by default 460/224 of `size`
+        min_scale: smallest share of the area to crop, above 0 up to 1
+        do_flip: mirror half of the pictures
+        max_rotate: degrees either way
+        min_zoom: smallest zoom
+        max_zoom: largest zoom
+        max_lighting: strength of brightness and contrast, 0 up to 1
+        max_warp: strength of the tilt, 0 up to 0.5
+        p_affine: chance of each: rotation, zoom, warp
+        p_lighting: chance of each: brightness, contrast
+        generator: source of all randomness; by default PyTorch's own
+    """
     order, split_idx = 1, None
     def __init__(self,
         size: int | tuple[int, int], # what the model sees, pixels: one number or (height, width)
@@ -145,13 +160,24 @@ class FastPresize(RandTransform):
         return make(*args, generator=self.generator, device=device, **kwargs)
 
     def next_pass(self) -> None: # the key of the pass is drawn from the generator
-        "Begin a new pass through the data (`PresizeDL` does it; in plain PyTorch put the epoch in `key`)"
+        """Begin a new pass through the data (`PresizeDL` does it; in plain PyTorch put the epoch in `key`)
+
+        Returns:
+            the key of the pass is drawn from the generator
+        """
         self.pass_key = int(self._uniform(torch.randint, 2**62, ()))
 
     def draw(self,
         key: int | tuple[int, ...] | None = None, # the same key, the same draw, in any process; None: the next draw
     ) -> Draw: # one picture's choices
-        "Draw for one picture. Raises `ValueError` for a generator of one's own in a worker process without a key."
+        """Draw for one picture. Raises `ValueError` for a generator of one's own in a worker process without a key.
+
+        Args:
+            key: the same key, the same draw, in any process; None: the next draw
+
+        Returns:
+            one picture's choices
+        """
         if key is None: key = self.place
         if key is not None:
             key = tuple(key) if isinstance(key, (tuple, list)) else (key,)
@@ -190,7 +216,14 @@ class FastPresize(RandTransform):
     def tfms(self,
         device: torch.device | str | None = None, # where the model is; by default the fastest there is
     ) -> tuple[list, list]: # item_tfms and batch_tfms for a DataBlock
-        "On the CPU everything is done per item; for a GPU the item is cut square and shrunk, and the warp runs there"
+        """On the CPU everything is done per item; for a GPU the item is cut square and shrunk, and the warp runs there
+
+        Args:
+            device: where the model is; by default the fastest there is
+
+        Returns:
+            item_tfms and batch_tfms for a DataBlock
+        """
         if torch.device(device or default_device()).type == 'cpu': return [self], []
         still = self.ranges | dict(min_scale=1., do_flip=False, max_rotate=0., min_zoom=1., max_zoom=1.,
                                    max_lighting=0., max_warp=0.)
@@ -199,7 +232,11 @@ class FastPresize(RandTransform):
 
 # %% ../../nbs/lib/07_presizing_transforms.ipynb #39b1e5a3
 class BatchPresize(RandTransform):
-    "The warp and the light of a `FastPresize` on a whole batch, each picture with its own draw, where the batch is"
+    """The warp and the light of a `FastPresize` on a whole batch, each picture with its own draw, where the batch is
+
+    Args:
+        fast: whose size and ranges to use
+    """
     order, split_idx = 30, None
     def __init__(self,
         fast: FastPresize, # whose size and ranges to use

@@ -58,7 +58,18 @@ def save(
     opt: torch.optim.Optimizer, # its optimizer
     also: Mapping[str, Any] = {}, # further things with state_dict and load_state_dict, such as a scheduler, by name
 ) -> Path: # the checkpoint
-    "Keep a run, together on all processes; replaces the checkpoint before. Raises `ValueError` for a step below 0."
+    """Keep a run, together on all processes; replaces the checkpoint before. Raises `ValueError` for a step below 0.
+
+    Args:
+        folder: that all processes see; one run's own
+        step: steps done, from 0
+        model: also in DistributedDataParallel, or with parameters spread by fully_shard
+        opt: its optimizer
+        also: further things with state_dict and load_state_dict, such as a scheduler, by name
+
+    Returns:
+        the checkpoint
+    """
     if step < 0: raise ValueError(f"step must be at least 0, got {step}")
     folder = Path(folder)
     path, part = folder/f'step-{step:08d}', folder/f'step-{step:08d}.part'
@@ -86,7 +97,17 @@ def resume(
     opt: torch.optim.Optimizer, # made as the one that was saved
     also: Mapping[str, Any] = {}, # the things that were saved, by the same names
 ) -> int: # the steps done; 0, and nothing is changed, where there is no checkpoint
-    "Go on with the newest whole checkpoint, together on all processes. Raises what PyTorch does for another model."
+    """Go on with the newest whole checkpoint, together on all processes. Raises what PyTorch does for another model.
+
+    Args:
+        folder: where `save` wrote
+        model: made as the one that was saved
+        opt: made as the one that was saved
+        also: the things that were saved, by the same names
+
+    Returns:
+        the steps done; 0, and nothing is changed, where there is no checkpoint
+    """
     path = _newest(Path(folder))
     if path is None: return 0
     state, names = _state(model, opt, also), FileSystemReader(str(path)).read_metadata().state_dict_metadata

@@ -51,7 +51,15 @@ def _measured(sizes: Sequence[int], repeats: int, group: 'dist.ProcessGroup | No
 
 @dataclass(frozen=True)
 class CommModel:
-    "How long an all-reduce takes, from a latency and a bandwidth (Patarasuk and Yuan 2009)"
+    """How long an all-reduce takes, from a latency and a bandwidth (Patarasuk and Yuan 2009)
+
+    Holds:
+        latency: seconds a turn costs
+        bandwidth: bytes a second; may be inf
+        nodes: processes it was fitted to
+        sizes: bytes of the messages it was fitted to
+        seconds: how long they took
+    """
     latency: float # seconds a turn costs
     bandwidth: float # bytes a second; may be inf
     nodes: int # processes it was fitted to
@@ -65,7 +73,16 @@ class CommModel:
         sizes: Sequence[int], # bytes, at least two different sizes
         seconds: Sequence[float], # how long each took, above 0
     ) -> 'CommModel': # the fit
-        "Fit to times that were measured before. Raises `ValueError`."
+        """Fit to times that were measured before. Raises `ValueError`.
+
+        Args:
+            nodes: processes, at least 2
+            sizes: bytes, at least two different sizes
+            seconds: how long each took, above 0
+
+        Returns:
+            the fit
+        """
         if nodes < 2: raise ValueError(f"nodes must be at least 2, since one has nobody to talk to, got {nodes}")
         if len(sizes) != len(seconds) or len(set(sizes)) < 2:
             raise ValueError(f"sizes must be two or more, each with its seconds, got {list(sizes)} and {list(seconds)}")
@@ -81,7 +98,16 @@ class CommModel:
         repeats: int = 11, # measurements of each
         process_group: 'dist.ProcessGroup | None' = None, # None: all processes
     ) -> 'CommModel': # the same on every process
-        "Measure all-reduces and fit; all processes of the group call it. Raises `ValueError`."
+        """Measure all-reduces and fit; all processes of the group call it. Raises `ValueError`.
+
+        Args:
+            sizes: bytes, at least two different sizes
+            repeats: measurements of each
+            process_group: None: all processes
+
+        Returns:
+            the same on every process
+        """
         if repeats < 1: raise ValueError(f"repeats must be at least 1, got {repeats}")
         nccl = dist.is_initialized() and dist.get_backend(process_group) == 'nccl'
         check_group(process_group, torch.device('cuda' if nccl else 'cpu'))
@@ -92,7 +118,15 @@ class CommModel:
         nodes: int, # processes, at least 1
         bytes: float, # that each has to add up, at least 0
     ) -> float: # seconds
-        "How long an all-reduce takes. For more processes than it was fitted to this is a plan. Raises `ValueError`."
+        """How long an all-reduce takes. For more processes than it was fitted to this is a plan. Raises `ValueError`.
+
+        Args:
+            nodes: processes, at least 1
+            bytes: that each has to add up, at least 0
+
+        Returns:
+            seconds
+        """
         if nodes < 1 or bytes < 0:
             raise ValueError(f"nodes must be at least 1 and bytes at least 0, got {nodes} and {bytes}")
         return float(_turns(nodes, [bytes])[0] @ torch.tensor([self.latency, 1/self.bandwidth], dtype=torch.float64))

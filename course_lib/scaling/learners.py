@@ -113,7 +113,15 @@ def distribute(
     """Let a Learner train on several processes as on one; its loss must take `normalizer`, as the course's do.
 
     Alone, without a process group, it stays as it is. Raises `TypeError`; `fit` then raises `ValueError`, on every
-    process, for models or batches that differ between them."""
+    process, for models or batches that differ between them.
+
+    Args:
+        learn: a Learner of `course_lib.foundations` or of fastai, made in the same way on every process
+        process_group: None: all processes
+
+    Returns:
+        the same Learner, which now trains on its part of each batch
+    """
     module = sys.modules.get('fastai.learner')
     fastai = module is not None and isinstance(learn, module.Learner)
     if not fastai and not isinstance(learn, Learner):

@@ -20,7 +20,16 @@ def reduce_metrics(
     rows: int, # how many rows that were
     process_group: 'dist.ProcessGroup | None' = None, # None: of all processes, or this one alone
 ) -> dict[str, float]: # means over all rows, the same on every process
-    "The means of all rows of all processes. Raises `ValueError` on every process for names that differ, or no rows."
+    """The means of all rows of all processes. Raises `ValueError` on every process for names that differ, or no rows.
+
+    Args:
+        metrics: means over this process's rows, by name
+        rows: how many rows that were
+        process_group: None: of all processes, or this one alone
+
+    Returns:
+        means over all rows, the same on every process
+    """
     mine = (int(rows), {name: float(value) for name, value in metrics.items()})
     told: list[Any] = [mine]
     if dist.is_initialized():

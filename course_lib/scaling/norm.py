@@ -21,7 +21,16 @@ from ..validate import sum_dtype
 
 # %% ../../nbs/lib/15_scaling_norm.ipynb #a797ba06
 class SyncBatchNorm(_BatchNorm):
-    "Batch norm whose statistics are those of all processes of a group (as `torch.nn.SyncBatchNorm`, on every device)"
+    """Batch norm whose statistics are those of all processes of a group (as `torch.nn.SyncBatchNorm`, on every device)
+
+    Args:
+        num_features: C
+        eps: added to the variance
+        momentum: of the running statistics; None: their plain average
+        affine: whether to learn a weight and a bias for each channel
+        track_running_stats: whether to keep statistics for evaluation
+        process_group: None: all processes, or this one alone
+    """
     def __init__(
         self,
         num_features: int, # C
@@ -57,7 +66,14 @@ class SyncBatchNorm(_BatchNorm):
         self,
         input: Tensor, # [N, C, ...]; N may be 0 on some processes
     ) -> Tensor: # the same shape and dtype
-        "Normalise each channel. Raises `ValueError` for shapes, and where all processes together have one value."
+        """Normalise each channel. Raises `ValueError` for shapes, and where all processes together have one value.
+
+        Args:
+            input: [N, C, ...]; N may be 0 on some processes
+
+        Returns:
+            the same shape and dtype
+        """
         self._check_input_dim(input)
         if not self.training and self.running_mean is not None:
             return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, False, 0., self.eps)
@@ -80,7 +96,15 @@ class SyncBatchNorm(_BatchNorm):
         module: nn.Module, # a model, changed in place unless it is a batch norm itself
         process_group: 'dist.ProcessGroup | None' = None, # None: all processes
     ) -> nn.Module: # the model, or what stands in for a single batch norm
-        "Replace every batch norm in a model, keeping weights and statistics; parameters stay the same objects."
+        """Replace every batch norm in a model, keeping weights and statistics; parameters stay the same objects.
+
+        Args:
+            module: a model, changed in place unless it is a batch norm itself
+            process_group: None: all processes
+
+        Returns:
+            the model, or what stands in for a single batch norm
+        """
         if isinstance(module, _BatchNorm) and not isinstance(module, cls):
             new = cls(module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats,
                       process_group)

@@ -141,7 +141,18 @@ def spawn(
     """Run a function in `n` processes with a process group between them, and print what they print.
 
     Raises `RuntimeError` with the traceback of the first that failed, `TimeoutError` naming whom the others wait for,
-    `TypeError` and `ValueError` for bad arguments. The processes end in every case, also with this one."""
+    `TypeError` and `ValueError` for bad arguments. The processes end in every case, also with this one.
+
+    Args:
+        fn: called as fn(rank, world, *args) in each process, also from a notebook
+        n: processes, at least 1
+        *args: handed to each
+        timeout: seconds for the function, once all have met
+        backend: of their process group; 'nccl' with a GPU for each
+
+    Returns:
+        what each returned, by rank
+    """
     _check_spawn(fn, n, timeout, backend)
     with needs('scaling'): import cloudpickle
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:

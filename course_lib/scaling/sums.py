@@ -23,7 +23,16 @@ def global_mean(
     count: 'Tensor | float', # what they count in the mean: rows, kept labels, or the weights of these
     process_group: 'dist.ProcessGroup | None' = None, # None: of all processes, or this one alone
 ) -> Tensor: # []; averaged over the processes it is the sum of all over the count of all
-    "This process's part of a mean over all. Raises `TypeError`, `ValueError`; 0 where nothing counts anywhere."
+    """This process's part of a mean over all. Raises `TypeError`, `ValueError`; 0 where nothing counts anywhere.
+
+    Args:
+        loss_sum: [], the sum of this process's losses, 0 if it has no rows
+        count: what they count in the mean: rows, kept labels, or the weights of these
+        process_group: None: of all processes, or this one alone
+
+    Returns:
+        []; averaged over the processes it is the sum of all over the count of all
+    """
     check_float('loss_sum', loss_sum)
     if loss_sum.dim(): raise ValueError(f"loss_sum must be one number, got shape {tuple(loss_sum.shape)}: add it up")
     total = torch.as_tensor(count, device=loss_sum.device).detach().to(sum_dtype(loss_sum.dtype))
@@ -37,7 +46,16 @@ def shard(
     rank: int, # which process, from 0
     world: int, # how many processes
 ) -> range: # the places of this process's rows
-    "Every `world`-th row from `rank` on. Raises `ValueError`, on every process, where one would have no row."
+    """Every `world`-th row from `rank` on. Raises `ValueError`, on every process, where one would have no row.
+
+    Args:
+        n: rows, at least `world`
+        rank: which process, from 0
+        world: how many processes
+
+    Returns:
+        the places of this process's rows
+    """
     if not 0 <= rank < world: raise ValueError(f"rank must be from 0 to {world - 1}, got {rank}")
     if n < world: raise ValueError(f"n must be at least world={world}, so that each process has a row, got {n}")
     return range(rank, n, world)
@@ -49,7 +67,17 @@ def scale_lr(
     new: int, # rows of the batch to come
     rule: str = 'linear', # 'linear' for SGD, 'sqrt' for Adam and its kind
 ) -> float: # the rate to begin with
-    "A rate for another batch size (Goyal et al. 2017; Malladi et al. 2022). Raises `ValueError`."
+    """A rate for another batch size (Goyal et al. 2017; Malladi et al. 2022). Raises `ValueError`.
+
+    Args:
+        lr: that was found with a batch of `old` rows
+        old: rows of that batch, over all processes
+        new: rows of the batch to come
+        rule: 'linear' for SGD, 'sqrt' for Adam and its kind
+
+    Returns:
+        the rate to begin with
+    """
     check_choice('rule', rule, ('linear', 'sqrt'))
     if not (lr > 0 and math.isfinite(lr)): raise ValueError(f"lr must be positive and finite, got {lr}")
     if old < 1 or new < 1: raise ValueError(f"old and new must be at least 1 row, got {old} and {new}")

@@ -51,6 +51,15 @@ def boundary_f(
     """The F score of the borders of each picture (Csurka et al. 2013); `nanmean` is that of a set.
 
     Raises `TypeError` for what is no tensor of labels, `ValueError` for shapes, no pixels or a negative width.
+
+    Args:
+        pred: labels [N, H, W], whole numbers or booleans
+        target: true labels [N, H, W]
+        width: how far off a border may be, pixels, at least 0
+        ignore_index: the true label of pixels that do not count, nor what was predicted there
+
+    Returns:
+        float64 [N], from 0 to 1; nan for a picture without a border on either side
     """
     check_between('width', width, 0)
     found, true = _labels('pred', pred), _labels('target', target)

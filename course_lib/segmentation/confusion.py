@@ -20,7 +20,13 @@ __all__ = ['Scores', 'Confusion']
 # %% ../../nbs/lib/13_segmentation_confusion.ipynb #88be66cf
 @dataclass(frozen=True)
 class Scores:
-    "Scores from 0 to 1, read from the counts of a `Confusion`"
+    """Scores from 0 to 1, read from the counts of a `Confusion`
+
+    Holds:
+        per_class: float64 [n_classes], on the CPU; nan for a class without a score
+        mean: over the classes that have a score; nan if none has
+        overall: all pixels taken together, whatever their class; nan if there are none
+    """
     per_class: Tensor # float64 [n_classes], on the CPU; nan for a class without a score
     mean: float # over the classes that have a score; nan if none has
     overall: float # all pixels taken together, whatever their class; nan if there are none
@@ -61,6 +67,13 @@ class Confusion:
     """Which pixels were taken for which class, in whole numbers; `a + b` and `sum` put tables together.
 
     After `update` on every process, `torch.distributed.all_reduce(confusion.counts)` makes it that of all of them.
+
+    Args:
+        n_classes: how many classes there are, at least 2
+        ignore_index: the true label that is not counted, inside or outside 0..n_classes - 1
+
+    Holds:
+        counts: int64 [n_classes, n_classes]: true classes down, predicted ones across; where the last batch was
     """
     counts: Tensor # int64 [n_classes, n_classes]: true classes down, predicted ones across; where the last batch was
 
@@ -79,7 +92,15 @@ class Confusion:
         pred: Tensor, # labels in the shape of `target`, or scores [N, n_classes, ...] (two classes: also [N, 1, ...])
         target: Tensor, # true labels [N, ...], whole numbers or booleans
     ) -> None: # raises `TypeError`, `ValueError` (shapes, no pixels) or `IndexError` (labels); then nothing was counted
-        "Count the pixels of one batch"
+        """Count the pixels of one batch
+
+        Args:
+            pred: labels in the shape of `target`, or scores [N, n_classes, ...] (two classes: also [N, 1, ...])
+            target: true labels [N, ...], whole numbers or booleans
+
+        Returns:
+            raises `TypeError`, `ValueError` (shapes, no pixels) or `IndexError` (labels); then nothing was counted
+        """
         true = _labels('target', target)
         found = _predicted(pred, true, self.n_classes)
         if true.numel() == 0: raise ValueError(f"target must have pixels to count, got shape {list(true.shape)}")
@@ -122,16 +143,28 @@ class Confusion:
         return right, true, torch.where(classes == (-1 if self.ignore_index is None else self.ignore_index), 0, taken)
 
     def iou(self) -> Scores: # `overall` is the pooled (micro) one
-        "Right pixels over those that are of a class or were taken for it (Jaccard 1901)"
+        """Right pixels over those that are of a class or were taken for it (Jaccard 1901)
+
+        Returns:
+            `overall` is the pooled (micro) one
+        """
         right, true, taken = self._parts()
         return _scores(right, true + taken - right)
 
     def dice(self) -> Scores: # `overall` is the pooled (micro) one
-        "Twice the right pixels over those of a class plus those taken for it: the F1 of pixels (Dice 1945)"
+        """Twice the right pixels over those of a class plus those taken for it: the F1 of pixels (Dice 1945)
+
+        Returns:
+            `overall` is the pooled (micro) one
+        """
         right, true, taken = self._parts()
         return _scores(2*right, true + taken)
 
     def accuracy(self) -> Scores: # `overall` is the accuracy of the pixels, `mean` that of the classes
-        "Right pixels over those that are of a class: its recall; `nan` for a class that no pixel has"
+        """Right pixels over those that are of a class: its recall; `nan` for a class that no pixel has
+
+        Returns:
+            `overall` is the accuracy of the pixels, `mean` that of the classes
+        """
         right, true, _ = self._parts()
         return _scores(right, true)

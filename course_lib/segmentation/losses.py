@@ -101,6 +101,18 @@ def dice_loss(
     """One less the soft Dice overlap (Milletari et al. 2016, with plain sums in the denominator).
 
     Raises `TypeError` (dtypes), `ValueError` (shapes, no pixels), `IndexError` (labels).
+
+    Args:
+        input: logits [N, C, d1, ...]; C = 1: of label 1 against 0
+        target: labels 0 to C - 1 (to 1 if C = 1): [N, d1, ...], int64 or uint8; if C = 1, also [N, 1, d1, ...]
+        ignore_index: pixels with this label count nothing
+        absent: a class without a true pixel: 'skip' costs nothing, 'count' pays for what was predicted
+        average: overlaps over all pixels of the batch, or the mean over those of each 'image'
+        smooth: added to both sides of the fraction, pixels
+        normalizer: a process group: the loss of the pixels of all its processes
+
+    Returns:
+        0 to 1, a mean over all classes; 0 if every pixel is ignored
     """
     check_between('smooth', smooth, 0)
     group = _group_of(normalizer)
@@ -118,7 +130,20 @@ def jaccard_loss(
     smooth: float = 1e-5, # added to both sides of the fraction, pixels
     normalizer: Normalizer = 'batch', # a process group: the loss of the pixels of all its processes
 ) -> Tensor: # 0 to 1, a mean over all classes; 0 if every pixel is ignored
-    "One less the soft intersection over union (Rahman and Wang 2016). Raises as `dice_loss` does."
+    """One less the soft intersection over union (Rahman and Wang 2016). Raises as `dice_loss` does.
+
+    Args:
+        input: logits [N, C, d1, ...]; C = 1: of label 1 against 0
+        target: labels 0 to C - 1 (to 1 if C = 1): [N, d1, ...], int64 or uint8; if C = 1, also [N, 1, d1, ...]
+        ignore_index: pixels with this label count nothing
+        absent: a class without a true pixel: 'skip' costs nothing, 'count' pays for what was predicted
+        average: overlaps over all pixels of the batch, or the mean over those of each 'image'
+        smooth: added to both sides of the fraction, pixels
+        normalizer: a process group: the loss of the pixels of all its processes
+
+    Returns:
+        0 to 1, a mean over all classes; 0 if every pixel is ignored
+    """
     check_between('smooth', smooth, 0)
     group = _group_of(normalizer)
     x, true, counted = _groups(wide := autocast_float(input), target, ignore_index, absent, average, normalizer)
@@ -147,6 +172,17 @@ def lovasz_loss(
     """The Lovász extension of 1 - IoU of softmax errors, or with one channel of hinge errors (Berman et al. 2018).
 
     Raises as `dice_loss` does.
+
+    Args:
+        input: logits [N, C, d1, ...]; C = 1: of label 1 against 0
+        target: labels 0 to C - 1 (to 1 if C = 1): [N, d1, ...], int64 or uint8; if C = 1, also [N, 1, d1, ...]
+        ignore_index: pixels with this label count nothing
+        absent: a class without a true pixel: 'skip' leaves it out, 'count' takes its worst pixel's error
+        average: overlaps over all pixels of the batch, or the mean over those of each 'image'
+        normalizer: beside average='image' a process group: the mean over all its processes' images
+
+    Returns:
+        at least 0, a mean over the classes that are not skipped; 0 if every pixel is ignored
     """
     if _group_of(normalizer) is not None and average == 'batch':
         raise ValueError("the pixels of a batch are sorted together, which needs them on one process: "

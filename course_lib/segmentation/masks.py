@@ -77,7 +77,16 @@ def PixelLabelBlock(
     values: Mapping[int, int] | None = None, # {number in the files: label}; None: the numbers are the labels
     ignore_index: int = 255, # the label of pixels that do not count, 0 to 255; may be one of the classes
 ) -> 'fastai.data.block.TransformBlock': # masks from files, to `TensorMask` int64 [N, H, W]
-    "Masks for a `DataBlock`, in place of `MaskBlock`. Raises `ValueError`, for a bad file when it is read."
+    """Masks for a `DataBlock`, in place of `MaskBlock`. Raises `ValueError`, for a bad file when it is read.
+
+    Args:
+        classes: their names, that of label 0 first, 2 to 256
+        values: {number in the files: label}; None: the numbers are the labels
+        ignore_index: the label of pixels that do not count, 0 to 255; may be one of the classes
+
+    Returns:
+        masks from files, to `TensorMask` int64 [N, H, W]
+    """
     reader = _reader(classes, values, ignore_index)
     with needs('vision'):
         from fastai.data.block import TransformBlock

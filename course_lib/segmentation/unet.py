@@ -108,7 +108,14 @@ class _Up(nn.Module):
         return self.mix(torch.cat([F.interpolate(x, skip.shape[-2:]), skip], 1))
 
 class UNet(nn.Module):
-    "An encoder and a way back up that joins its maps (Ronneberger et al. 2015), for pictures of any size it takes"
+    """An encoder and a way back up that joins its maps (Ronneberger et al. 2015), for pictures of any size it takes
+
+    Args:
+        encoder: pictures [N, n_in, h, w] to a map [N, C, h', w'], such as `fine_tuning.backbone` makes
+        channels: widths after each step up, coarsest first; at most one for each finer map
+        n_out: channels of the answer: the classes, or 1 for a yes or no
+        n_in: channels of the pictures
+    """
     def __init__(self,
         encoder: nn.Module, # pictures [N, n_in, h, w] to a map [N, C, h', w'], such as `fine_tuning.backbone` makes
         channels: Sequence[int], # widths after each step up, coarsest first; at most one for each finer map
@@ -131,7 +138,14 @@ class UNet(nn.Module):
     def forward(self,
         x: Tensor, # pictures [N, n_in, H, W]
     ) -> Tensor: # logits [N, n_out, H, W]
-        "An answer for every pixel. Raises `ValueError` for pictures of other channels."
+        """An answer for every pixel. Raises `ValueError` for pictures of other channels.
+
+        Args:
+            x: pictures [N, n_in, H, W]
+
+        Returns:
+            logits [N, n_out, H, W]
+        """
         if x.dim() != 4 or x.shape[1] != self.n_in:
             raise ValueError(f"x must be pictures [N, {self.n_in}, H, W], got {list(x.shape)}")
         found, seen = _watched(self.encoder, {t.place[0] for t in self.taps if t.place[0]}, x)

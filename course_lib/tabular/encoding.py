@@ -21,7 +21,15 @@ def quantile_edges(
     n_bins: int = 64, # most bins, at least 1
 ) -> np.ndarray: # increasing edges [at most n_bins + 1], the first and last the smallest and largest value
     """Edges of bins with about as many rows in each; a value with more rows than that counts as one bin's worth. Raises
-    `ValueError` without rows and for what is not finite."""
+    `ValueError` without rows and for what is not finite.
+
+    Args:
+        values: numbers of one column, of training rows alone [rows]
+        n_bins: most bins, at least 1
+
+    Returns:
+        increasing edges [at most n_bins + 1], the first and last the smallest and largest value
+    """
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1 or not len(numbers) or not np.isfinite(numbers).all() or n_bins < 1:
         raise ValueError(f"values must be finite numbers [rows] and n_bins at least 1, got shape {numbers.shape}, "
@@ -47,7 +55,15 @@ def _room(counts: np.ndarray, n_bins: int) -> float:
 class PiecewiseLinearEncoding(nn.Module):
     """How far each number has come through each bin of its column, from 0 to 1 (Gorishniy et al. 2022; as in their
     appendix but kept in [0, 1] at the outer edges too, so that no later value goes further than training did). A column
-    with fewer bins than another has zeros in the places that are left over."""
+    with fewer bins than another has zeros in the places that are left over.
+
+    Args:
+        edges: for each column its increasing edges; a single edge is a column of one value
+
+    Holds:
+        lower: lower edges [columns, bins]; infinite where there is no bin
+        width: widths [columns, bins]
+    """
     lower: Tensor  # lower edges [columns, bins]; infinite where there is no bin
     width: Tensor  # widths [columns, bins]
     def __init__(self,
@@ -73,7 +89,14 @@ class PiecewiseLinearEncoding(nn.Module):
     def forward(self,
         x: Tensor, # numbers [..., columns], none missing
     ) -> Tensor: # [..., columns, bins], from 0 to 1
-        "Encode numbers. Raises `ValueError` for another number of columns."
+        """Encode numbers. Raises `ValueError` for another number of columns.
+
+        Args:
+            x: numbers [..., columns], none missing
+
+        Returns:
+            [..., columns, bins], from 0 to 1
+        """
         if x.ndim < 1 or x.shape[-1] != len(self.lower):
             raise ValueError(f"x must be [..., {len(self.lower)}], got {tuple(x.shape)}")
         return ((x[..., None] - self.lower)/self.width).clamp(0, 1)

@@ -23,13 +23,27 @@ class Estimator:
     def get_params(self,
         deep: bool = True, # for scikit-learn's sake: nothing lies deeper here
     ) -> dict[str, Any]: # {name: setting}
-        "The settings, as they were given"
+        """The settings, as they were given
+
+        Args:
+            deep: for scikit-learn's sake: nothing lies deeper here
+
+        Returns:
+            {name: setting}
+        """
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def set_params(self,
         **params: Any, # settings by name
     ) -> 'Estimator': # itself
-        "Change settings; they count from the next `fit`. Raises `ValueError` for a name that is none of them."
+        """Change settings; they count from the next `fit`. Raises `ValueError` for a name that is none of them.
+
+        Args:
+            **params: settings by name
+
+        Returns:
+            itself
+        """
         known = self.get_params()
         for name, value in params.items():
             if name not in known: raise ValueError(f"{type(self).__name__} has no setting {name!r}, only {list(known)}")
@@ -85,7 +99,14 @@ def as_table(
     X: Any, # array, or a pandas, polars or Arrow frame [rows, columns] of numbers or booleans; NaN: missing
 ) -> np.ndarray: # float32 [rows, columns]
     """A table as trees see it. Raises `TypeError` for what is no number and `ValueError` for another shape, a column
-    twice and values that float32 cannot hold, and names the columns."""
+    twice and values that float32 cannot hold, and names the columns.
+
+    Args:
+        X: array, or a pandas, polars or Arrow frame [rows, columns] of numbers or booleans; NaN: missing
+
+    Returns:
+        float32 [rows, columns]
+    """
     X = _as_frame(X)
     if not hasattr(X, 'columns'): X = np.asarray(X)
     if len(X.shape) != 2: raise ValueError(f"X must be [rows, columns], got shape {X.shape}")

@@ -24,7 +24,16 @@ def score_of(
     X: Any, # table [rows, columns]
     y: Any, # class or number for each row [rows]
 ) -> float: # at most 1
-    "Share of right answers, or share of variance explained"
+    """Share of right answers, or share of variance explained
+
+    Args:
+        model: a fitted model with `predict`, and `classes_` if it tells classes apart
+        X: table [rows, columns]
+        y: class or number for each row [rows]
+
+    Returns:
+        at most 1
+    """
     truth, guess = np.asarray(y), np.asarray(model.predict(X))
     if hasattr(model, 'classes_'): return float((guess == truth).mean())
     spread = np.square(truth - truth.mean()).mean()
@@ -58,7 +67,19 @@ def permutation_importance(
 ) -> np.ndarray: # how far the score falls [columns, n_repeats]
     """Importance of each column for a model (Breiman 2001): the fall of the score when the column is shuffled. Columns
     that say the same stand in for each other, so that none of them may seem to be needed. Raises `ValueError` without
-    rows."""
+    rows.
+
+    Args:
+        model: a fitted model with `predict`
+        X: table, array or data frame [rows, columns]; of rows that were not trained on
+        y: class or number for each row [rows]
+        n_repeats: times each column is shuffled
+        score: of (model, X, y), larger is better; None: `score_of`
+        random_state: seed or `numpy.random.Generator`
+
+    Returns:
+        how far the score falls [columns, n_repeats]
+    """
     X = _as_frame(X)
     X = X if hasattr(X, 'iloc') else np.asarray(X)
     if X.ndim != 2 or not len(X) or len(X) != len(y) or n_repeats < 1:
@@ -71,7 +92,13 @@ def permutation_importance(
 
 # %% ../../nbs/lib/10_tabular_explain.ipynb #a7451110
 class Dependence(NamedTuple):
-    "What a model predicts along the values of one column"
+    """What a model predicts along the values of one column
+
+    Holds:
+        grid: values of the column [points]
+        mean: mean prediction [points]
+        ice: prediction for each row [rows, points]
+    """
     grid: np.ndarray  # values of the column [points]
     mean: np.ndarray  # mean prediction [points]
     ice: np.ndarray  # prediction for each row [rows, points]
@@ -87,7 +114,19 @@ def partial_dependence(
 ) -> Dependence: # the grid, the mean and a curve for each row
     """Partial dependence (Friedman 2001) and individual conditional expectations (Goldstein et al. 2015). Where columns
     go together it asks about rows that do not exist. Raises `ValueError` for a column that is not there or has no
-    value."""
+    value.
+
+    Args:
+        model: a fitted model with `predict`, or `predict_proba` if it tells classes apart
+        X: table, array or data frame [rows, columns]
+        column: number of the column, or its name in a frame
+        grid: values to try [points]; None: `n_points` quantiles of the column's known values
+        n_points: points of such a grid
+        label: the class whose probability is shown; None: the last of `classes_`
+
+    Returns:
+        the grid, the mean and a curve for each row
+    """
     X = _as_frame(X)
     X = X if hasattr(X, 'iloc') else np.asarray(X)
     names = [*X.columns] if hasattr(X, 'iloc') else [*range(X.shape[1])]
@@ -109,7 +148,14 @@ def partial_dependence(
 def trees_of(
     model: Any, # `DecisionTree`, `RandomForest`, or scikit-learn's trees and forests, fitted
 ) -> list[Any]: # trees with scikit-learn's names for their columns
-    "The trees whose mean is the prediction. Raises `TypeError` for another model, `NotFittedError` before `fit`."
+    """The trees whose mean is the prediction. Raises `TypeError` for another model, `NotFittedError` before `fit`.
+
+    Args:
+        model: `DecisionTree`, `RandomForest`, or scikit-learn's trees and forests, fitted
+
+    Returns:
+        trees with scikit-learn's names for their columns
+    """
     kinds = {c.__name__ for c in type(model).__mro__ if c.__module__.startswith('sklearn.')}
     try:
         if isinstance(model, RandomForest): return model.trees_
@@ -124,7 +170,15 @@ def contributions(
     X: Any, # table, array or data frame [rows, columns]
 ) -> tuple[np.ndarray, np.ndarray]: # bias [classes], parts [rows, columns, classes]; of numbers without classes
     """What each column adds to each prediction (Saabas 2014): `bias + contribs.sum(1)` is `predict_proba`, or `predict`
-    for numbers. Raises `TypeError` for another model, `NotFittedError` before `fit`, `ValueError` for other columns."""
+    for numbers. Raises `TypeError` for another model, `NotFittedError` before `fit`, `ValueError` for other columns.
+
+    Args:
+        forest: `DecisionTree`, `RandomForest`, or scikit-learn's trees and forests, fitted, with one target
+        X: table, array or data frame [rows, columns]
+
+    Returns:
+        bias [classes], parts [rows, columns, classes]; of numbers without classes
+    """
     trees = trees_of(forest)
     table = _rows_for(forest, X)
     if trees[0].value.shape[1] != 1: raise ValueError("the model has several targets: fit one for each")

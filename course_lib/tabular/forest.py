@@ -21,7 +21,23 @@ class RandomForest(TreeEstimator):
     """The mean of trees grown from bootstrap samples (Breiman 2001). `trees_` holds them; with `oob_score=True`,
     `oob_prediction_` holds what the trees that did not draw a row say of it (shares of classes [rows, classes] or
     means [rows]; NaN for rows that every tree drew), and `oob_score_` the share of right answers or of variance
-    explained."""
+    explained.
+
+    Args:
+        n_estimators: trees
+        criterion: 'gini', 'mse', or None: 'mse' if the targets are of a floating type, else 'gini'
+        max_depth: most questions in a row; None: no limit
+        min_samples_split: fewest rows of a node that is split
+        min_samples_leaf: fewest rows of a leaf; a row drawn twice is one
+        max_features: columns drawn for each node, as in a tree
+        oob_score: judge each row by the trees that did not draw it
+        random_state: seed or `numpy.random.Generator`; None: another one each time
+
+    Holds:
+        trees_: after `fit`
+        oob_prediction_: after `fit`, if asked for
+        oob_score_: after `fit`, if asked for
+    """
     trees_: list[Tree]  # after `fit`
     oob_prediction_: np.ndarray  # after `fit`, if asked for
     oob_score_: float  # after `fit`, if asked for
@@ -44,7 +60,17 @@ class RandomForest(TreeEstimator):
         y: Any, # class or number for each row [rows]
         sample_weight: Any = None, # weight of each row, at least 0 [rows]
     ) -> 'RandomForest': # itself
-        "Grow the trees. Raises `ValueError` or `TypeError` for settings and tables that make no sense, and names them."
+        """Grow the trees. Raises `ValueError` or `TypeError` for settings and tables that make no sense, and names
+        them.
+
+        Args:
+            X: table of numbers, array or data frame [rows, columns]
+            y: class or number for each row [rows]
+            sample_weight: weight of each row, at least 0 [rows]
+
+        Returns:
+            itself
+        """
         n_trees, table = _at_least('n_estimators', self.n_estimators, 1), self._first_table(X)
         target, weights = self._target(y, len(table)), _weights_of(sample_weight, len(table))
         n_classes = len(self.classes_) if hasattr(self, 'classes_') else 0

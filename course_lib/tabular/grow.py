@@ -17,7 +17,19 @@ from .impurity import gini
 # %% ../../nbs/lib/10_tabular_grow.ipynb #8728e7db
 @dataclass
 class Tree:
-    "A grown tree as columns, one entry a node, parents before children and left before right; named as scikit-learn's"
+    """A grown tree as columns, one entry a node, parents before children and left before right; named as scikit-learn's
+
+    Holds:
+        children_left: the node to the left, -1 at a leaf
+        children_right: the node to the right, -1 at a leaf
+        feature: the column asked for, -2 at a leaf
+        threshold: up to here rows go left; inf: all but missing values do; -2 at a leaf
+        missing_go_to_left: whether missing values go left
+        impurity: of the node, before it is split
+        n_node_samples: rows seen in training
+        weighted_n_node_samples: their weight
+        value: shares of classes or mean target [nodes, 1, classes or 1]
+    """
     children_left: np.ndarray  # the node to the left, -1 at a leaf
     children_right: np.ndarray  # the node to the right, -1 at a leaf
     feature: np.ndarray  # the column asked for, -2 at a leaf
@@ -44,7 +56,14 @@ class Tree:
     def apply(self,
         X: np.ndarray, # table, float32 [rows, columns]
     ) -> np.ndarray: # the leaf of each row [rows]
-        "Where the rows end"
+        """Where the rows end
+
+        Args:
+            X: table, float32 [rows, columns]
+
+        Returns:
+            the leaf of each row [rows]
+        """
         node, rows = np.zeros(len(X), dtype=np.intp), np.arange(len(X))
         while len(rows := rows[self.feature[node[rows]] >= 0]):
             here = node[rows]
@@ -58,7 +77,16 @@ def goes_left(
     threshold: np.ndarray, # of the node each row is in [rows]
     missing_left: np.ndarray, # where missing values go there [rows]
 ) -> np.ndarray: # [rows] of bool
-    "Which rows go left"
+    """Which rows go left
+
+    Args:
+        values: float32 [rows]
+        threshold: of the node each row is in [rows]
+        missing_left: where missing values go there [rows]
+
+    Returns:
+        [rows] of bool
+    """
     return np.where(np.isnan(values), missing_left, values <= threshold)
 
 # %% ../../nbs/lib/10_tabular_grow.ipynb #2e9594b4
@@ -170,7 +198,14 @@ def _search(level: _Level, values: np.ndarray, rows: np.ndarray) -> _Cuts:
 # %% ../../nbs/lib/10_tabular_grow.ipynb #bb5ac958
 @dataclass(frozen=True)
 class Rules:
-    "When a node is not split, and how many columns it may choose from"
+    """When a node is not split, and how many columns it may choose from
+
+    Holds:
+        max_depth: most questions on a way
+        min_samples_split: fewest rows of a node that is split
+        min_samples_leaf: fewest rows on a side
+        max_features: columns drawn for each node
+    """
     max_depth: float  # most questions on a way
     min_samples_split: int  # fewest rows of a node that is split
     min_samples_leaf: int  # fewest rows on a side
@@ -224,7 +259,14 @@ class _Rows:
 def presort(
     X: np.ndarray, # table, float32 [rows, columns]
 ) -> list[np.ndarray]: # rows in ascending order of each column, missing values last
-    "Sort each column, once for all trees grown from this table"
+    """Sort each column, once for all trees grown from this table
+
+    Args:
+        X: table, float32 [rows, columns]
+
+    Returns:
+        rows in ascending order of each column, missing values last
+    """
     return [np.argsort(X[:, j], kind='stable') for j in range(X.shape[1])]
 
 
@@ -247,7 +289,20 @@ def grow(
     rules: Rules, # when to stop
     rng: np.random.Generator, # draws columns
 ) -> Tree: # the tree
-    "Grow a tree"
+    """Grow a tree
+
+    Args:
+        X: table, float32 [rows, columns]; NaN is a missing value
+        target: codes of classes or numbers [rows]
+        weights: of each row, at least 0 [rows]; rows of weight 0 are as if absent
+        n_classes: 0: the targets are numbers
+        orders: of `presort`
+        rules: when to stop
+        rng: draws columns
+
+    Returns:
+        the tree
+    """
     columns, all_rows = np.asfortranarray(X), _Rows(target, weights, n_classes)
     rows = np.flatnonzero(weights)
     levels: list[_Entry] = []

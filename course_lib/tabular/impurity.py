@@ -16,7 +16,14 @@ def gini(
     counts: ArrayLike, # weight of each class, at least 0, [..., classes]; counts are weights of 1
 ) -> np.ndarray: # impurity in [0, 1 - 1/classes], [...]
     """Gini impurity, 1 - sum of squared shares (Breiman et al. 1984). Raises `ValueError` for a negative or infinite
-    weight and for a group that weighs nothing."""
+    weight and for a group that weighs nothing.
+
+    Args:
+        counts: weight of each class, at least 0, [..., classes]; counts are weights of 1
+
+    Returns:
+        impurity in [0, 1 - 1/classes], [...]
+    """
     weights = np.asarray(counts, dtype=np.float64)
     total = weights.sum(-1, keepdims=True) if weights.ndim else np.zeros(1)
     if not np.isfinite(weights).all() or (weights < 0).any() or (total <= 0).any():
@@ -30,7 +37,15 @@ def mse(
     sample_weight: ArrayLike | None = None, # weight of each row, at least 0 [rows]; 1 if left out
 ) -> float: # impurity, in squared units of the targets
     """Mean squared distance to the mean. Raises `ValueError` without rows, for another shape, for what is not
-    finite and for rows that weigh nothing."""
+    finite and for rows that weigh nothing.
+
+    Args:
+        targets: numbers of one group [rows]
+        sample_weight: weight of each row, at least 0 [rows]; 1 if left out
+
+    Returns:
+        impurity, in squared units of the targets
+    """
     values = np.asarray(targets, dtype=np.float64)
     weights = np.ones(len(values)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
     if values.ndim != 1 or values.shape != weights.shape:

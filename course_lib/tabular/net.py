@@ -29,7 +29,21 @@ from .prep import Rows, TabularPrep
 class TabularModel(nn.Module):
     """Codes and numbers to outputs: embeddings and bins through layers with ReLU and dropout, and beside them a linear
     short cut from every category and bin to the outputs, as in *Wide & Deep Learning* (Cheng et al. 2016). The last
-    layer and the short cut begin at zero, so the first outputs are zero."""
+    layer and the short cut begin at zero, so the first outputs are zero.
+
+    Args:
+        sizes: codes of each categorical column, 0 among them
+        edges: edges of the bins of each column of numbers
+        n_out: outputs
+        emb_size: length of the vector of a category and of a number
+        hidden: widths of the layers
+        dropout: share of what each layer hands on that is dropped in training
+        unseen: share of the categories that are hidden in training
+        skip: with the short cut
+
+    Holds:
+        first: place of code 0 of each categorical column in the table of embeddings [categorical columns]
+    """
     first: Tensor  # place of code 0 of each categorical column in the table of embeddings [categorical columns]
     def __init__(self,
         sizes: Sequence[int], # codes of each categorical column, 0 among them
@@ -66,7 +80,16 @@ class TabularModel(nn.Module):
         numbers: Tensor, # [N, columns of numbers]
         missing: Tensor, # [N, columns of numbers], bool
     ) -> Tensor: # [N, (categorical columns + columns of numbers)*emb_size]
-        "What the layers see of each row: the vectors of its categories, then those of its numbers"
+        """What the layers see of each row: the vectors of its categories, then those of its numbers
+
+        Args:
+            codes: [N, categorical columns], int64
+            numbers: [N, columns of numbers]
+            missing: [N, columns of numbers], bool
+
+        Returns:
+            [N, (categorical columns + columns of numbers)*emb_size]
+        """
         return torch.cat([self.vectors(codes + self.first).flatten(1), self._curves(self._bins(numbers, missing))], 1)
 
     def forward(self,
@@ -74,7 +97,16 @@ class TabularModel(nn.Module):
         numbers: Tensor, # [N, columns of numbers]
         missing: Tensor, # [N, columns of numbers], bool
     ) -> Tensor: # [N, n_out]
-        "The outputs: logits, or numbers"
+        """The outputs: logits, or numbers
+
+        Args:
+            codes: [N, categorical columns], int64
+            numbers: [N, columns of numbers]
+            missing: [N, columns of numbers], bool
+
+        Returns:
+            [N, n_out]
+        """
         if self.training and self.unseen:
             codes = codes.masked_fill(torch.rand(codes.shape, device=codes.device) < self.unseen, 0)
         places, bins = codes + self.first, self._bins(numbers, missing)
@@ -94,7 +126,30 @@ class TabularModel(nn.Module):
 class TabularNet(Estimator):
     """A network for tables that takes pandas frames, with scikit-learn's convention. Fitted, it holds `prep_` (the
     preparation), `model_` (the network), and `classes_` if it tells classes apart. The same seed and rows give the same
-    network on one machine; the caller's random state is left as it was."""
+    network on one machine; the caller's random state is left as it was.
+
+    Args:
+        cat_names: names of columns that hold categories
+        cont_names: names of columns that hold numbers
+        log_names: those of `cont_names` that are replaced by log(1 + value)
+        seed: of first weights, order of rows, dropout
+        kind: 'classes' or 'numbers'; None: 'numbers' if the targets are of a floating type
+        min_count: categories with fewer training rows are treated as never seen
+        n_bins: most bins of a column
+        emb_size: length of the vector of a category and of a number
+        hidden: widths of the layers
+        dropout: share dropped in training
+        unseen: share of the categories that are hidden in training
+        skip: with the short cut past all layers; without it where categories are many and rows few
+        n_epochs: passes over the rows
+        batch_size: rows of a step
+        lr: highest rate
+        weight_decay: of AdamW
+
+    Holds:
+        prep_: after `fit`
+        model_: after `fit`
+    """
     prep_: TabularPrep  # after `fit`
     model_: TabularModel  # after `fit`
     def __init__(self,
@@ -126,7 +181,15 @@ class TabularNet(Estimator):
         y: Any, # the name of the frame's column that holds the target, or class or number for each row [rows]
     ) -> 'TabularNet': # itself
         """Prepare and train. Raises `ValueError` or `TypeError`, naming column and value, for frames as `TabularPrep`
-        does, for missing or infinite targets, a single class, a target among the columns, and settings of no sense."""
+        does, for missing or infinite targets, a single class, a target among the columns, and settings of no sense.
+
+        Args:
+            X: training rows, a pandas frame
+            y: the name of the frame's column that holds the target, or class or number for each row [rows]
+
+        Returns:
+            itself
+        """
         self._check_settings()
         y = self._target_column(X, y)
         prep = TabularPrep(self.cat_names, self.cont_names, self.log_names, self.min_count).fit(X)
@@ -145,7 +208,14 @@ class TabularNet(Estimator):
     def predict(self,
         X: Any, # rows, a pandas frame
     ) -> np.ndarray: # class or number for each row [rows]
-        "The likeliest class, or the number. Raises as `TabularPrep.transform`; `NotFittedError` before `fit`."
+        """The likeliest class, or the number. Raises as `TabularPrep.transform`; `NotFittedError` before `fit`.
+
+        Args:
+            X: rows, a pandas frame
+
+        Returns:
+            class or number for each row [rows]
+        """
         outputs = self._outputs(X)
         if hasattr(self, 'classes_'): return self.classes_[outputs.argmax(1).numpy()]
         return (outputs[:, 0]*self._scale + self._shift).numpy()
@@ -153,7 +223,14 @@ class TabularNet(Estimator):
     def predict_proba(self,
         X: Any, # rows, a pandas frame
     ) -> np.ndarray: # [rows, classes], in the order of `classes_`
-        "Probability of each class. Raises as `predict`, and `AttributeError` if targets were numbers."
+        """Probability of each class. Raises as `predict`, and `AttributeError` if targets were numbers.
+
+        Args:
+            X: rows, a pandas frame
+
+        Returns:
+            [rows, classes], in the order of `classes_`
+        """
         outputs = self._outputs(X)
         if not hasattr(self, 'classes_'): raise AttributeError("this TabularNet was fitted to numbers: no classes")
         return outputs.softmax(1).numpy()
@@ -219,7 +296,15 @@ def embed_features(
     X: Any, # rows, a pandas frame
 ) -> np.ndarray: # float32 [rows, categorical columns*emb_size + columns of numbers]
     """The table with each category replaced by the vector that the network learned for it, and numbers as `TabularPrep`
-    makes them, missing ones NaN: what trees can read (Guo and Berkhahn 2016). Raises as `TabularNet.predict`."""
+    makes them, missing ones NaN: what trees can read (Guo and Berkhahn 2016). Raises as `TabularNet.predict`.
+
+    Args:
+        net: fitted
+        X: rows, a pandas frame
+
+    Returns:
+        float32 [rows, categorical columns*emb_size + columns of numbers]
+    """
     if not hasattr(net, 'model_'): raise NotFittedError("this TabularNet is not fitted yet: call fit(X, y) first")
     rows = net.prep_.transform(X)
     with torch.no_grad():
@@ -232,7 +317,15 @@ def blend(
     predictions: Sequence[ArrayLike], # what each model predicts, all of one shape, [rows] or [rows, classes]
     weights: ArrayLike | None = None, # weight of each model, at least 0 and not all 0; 1 if left out
 ) -> np.ndarray: # of that shape
-    "The weighted mean of predictions. Raises `ValueError` for none, unequal shapes, gaps, and weights of no sense."
+    """The weighted mean of predictions. Raises `ValueError` for none, unequal shapes, gaps, and weights of no sense.
+
+    Args:
+        predictions: what each model predicts, all of one shape, [rows] or [rows, classes]
+        weights: weight of each model, at least 0 and not all 0; 1 if left out
+
+    Returns:
+        of that shape
+    """
     every = [np.asarray(p, dtype=np.float64) for p in predictions]
     if not every or any(p.shape != every[0].shape for p in every):
         raise ValueError(f"predictions must be at least one, all of one shape; got {[p.shape for p in every]}")

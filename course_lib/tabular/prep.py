@@ -63,7 +63,13 @@ def _logs(values: np.ndarray, name: str) -> np.ndarray:
 
 # %% ../../nbs/lib/10_tabular_prep.ipynb #38eb3944
 class Rows(NamedTuple):
-    "A table as a network takes it: numpy arrays from `TabularPrep.transform`, tensors from `TabularPrep.test_dl`"
+    """A table as a network takes it: numpy arrays from `TabularPrep.transform`, tensors from `TabularPrep.test_dl`
+
+    Holds:
+        codes: int64 [rows, categorical columns]; 0 is missing or never seen in training
+        numbers: float32 [rows, columns of numbers], with mean 0 and deviation 1 in training; gaps hold the median
+        missing: bool [rows, columns of numbers]
+    """
     codes: Any  # int64 [rows, categorical columns]; 0 is missing or never seen in training
     numbers: Any  # float32 [rows, columns of numbers], with mean 0 and deviation 1 in training; gaps hold the median
     missing: Any  # bool [rows, columns of numbers]
@@ -72,7 +78,20 @@ class Rows(NamedTuple):
 class TabularPrep:
     """Learns from a training frame how columns become codes and numbers, and does so with any later one. `vocab_` is
     {column: categories, the first of which has code 1}, `median_`, `mean_` and `std_` are {column: number}, after the
-    logarithm where there is one."""
+    logarithm where there is one.
+
+    Args:
+        cat_names: names of columns that hold categories
+        cont_names: names of columns that hold numbers
+        log_names: those of `cont_names` that are replaced by log(1 + value), such as money; at least 0
+        min_count: categories with fewer training rows are treated as never seen
+
+    Holds:
+        vocab_: after `fit`
+        median_: after `fit`
+        mean_: after `fit`
+        std_: after `fit`
+    """
     vocab_: dict[str, list[str]]  # after `fit`
     median_: dict[str, float]  # after `fit`
     mean_: dict[str, float]  # after `fit`
@@ -90,7 +109,14 @@ class TabularPrep:
     ) -> 'TabularPrep': # itself
         """Learn from the training rows alone. A column of one value becomes zeros. Raises `ValueError` without rows,
         for columns that are not there once, are named twice, or hold no value, and for infinite or (before a logarithm)
-        negative numbers; `TypeError` for what is no frame and for dates."""
+        negative numbers; `TypeError` for what is no frame and for dates.
+
+        Args:
+            df: training rows, a pandas frame with the columns named
+
+        Returns:
+            itself
+        """
         self._check_names()
         columns = self._columns(df)
         if not len(df): raise ValueError("the training frame has no rows")
@@ -113,7 +139,14 @@ class TabularPrep:
         df: Any, # rows, a pandas frame; columns in any order, others beside them
     ) -> Rows: # arrays, one row for each of the frame
         """The rows as numbers. A category or a gap that training did not have is no error: its code is 0, or `missing`
-        says so. Raises as `fit` does, but takes a frame without rows; `NotFittedError` before `fit`."""
+        says so. Raises as `fit` does, but takes a frame without rows; `NotFittedError` before `fit`.
+
+        Args:
+            df: rows, a pandas frame; columns in any order, others beside them
+
+        Returns:
+            arrays, one row for each of the frame
+        """
         if not hasattr(self, 'vocab_'): raise NotFittedError("this TabularPrep is not fitted yet: call fit(df) first")
         columns = self._columns(df)
         codes = np.zeros((len(df), len(self.cat_names)), dtype=np.int64)
@@ -133,7 +166,15 @@ class TabularPrep:
         df: Any, # rows, as for `transform`
         batch_size: int = 1024, # rows of a batch, at least 1
     ) -> list[Rows]: # batches of tensors, in the order of the rows
-        "New rows in batches, treated as the training rows were. Raises as `transform`, `ValueError` for no batch."
+        """New rows in batches, treated as the training rows were. Raises as `transform`, `ValueError` for no batch.
+
+        Args:
+            df: rows, as for `transform`
+            batch_size: rows of a batch, at least 1
+
+        Returns:
+            batches of tensors, in the order of the rows
+        """
         import torch
         if batch_size < 1: raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         tensors = [torch.from_numpy(part).split(batch_size) for part in self.transform(df)]
@@ -169,7 +210,15 @@ def date_parts(
     dates: Any, # dates, a pandas Series, or what `pandas.to_datetime` reads
     prefix: str = '', # stands before the name of each part
 ) -> Any: # frame of numbers: year, month, day, day_of_week (Monday is 0), day_of_year, elapsed (seconds since 1970)
-    "A date as numbers. Missing dates give missing numbers. Raises `ValueError` for text that is no date."
+    """A date as numbers. Missing dates give missing numbers. Raises `ValueError` for text that is no date.
+
+    Args:
+        dates: dates, a pandas Series, or what `pandas.to_datetime` reads
+        prefix: stands before the name of each part
+
+    Returns:
+        frame of numbers: year, month, day, day_of_week (Monday is 0), day_of_year, elapsed (seconds since 1970)
+    """
     with needs('tabular'): import pandas as pd
     times = pd.Series(dates)
     if times.dtype.kind != 'M': times = pd.to_datetime(times)
@@ -185,7 +234,15 @@ def time_split(
     valid_share: float = 0.2, # about the share of the rows that judge, between 0 and 1
 ) -> tuple[np.ndarray, np.ndarray]: # places of the rows before the cut, and of those from it on
     """The latest rows apart. Rows of one date stay together, so the share may be larger than asked for. Raises
-    `ValueError` for missing dates and where all rows would be on one side."""
+    `ValueError` for missing dates and where all rows would be on one side.
+
+    Args:
+        dates: date or number for each row [rows], none missing
+        valid_share: about the share of the rows that judge, between 0 and 1
+
+    Returns:
+        places of the rows before the cut, and of those from it on
+    """
     times = np.asarray(dates)
     if times.ndim != 1 or not 0 < valid_share < 1:
         raise ValueError(f"dates must be [rows] and valid_share between 0 and 1, got {times.shape} and {valid_share}")

@@ -36,7 +36,15 @@ def _columns_drawn(max_features: Any, n: int) -> int:
 
 
 class TreeEstimator(Estimator):
-    "What trees and forests share: settings of a tree, the kind of target, and predictions from shares or means"
+    """What trees and forests share: settings of a tree, the kind of target, and predictions from shares or means
+
+    Holds:
+        criterion: 'gini', 'mse', or None: by the targets
+        max_depth: most questions in a row
+        min_samples_split: fewest rows of a node that is split
+        min_samples_leaf: fewest rows of a leaf
+        max_features: columns a node may choose from
+    """
     criterion: str | None  # 'gini', 'mse', or None: by the targets
     max_depth: int | None  # most questions in a row
     min_samples_split: int  # fewest rows of a node that is split
@@ -71,14 +79,28 @@ class TreeEstimator(Estimator):
     def predict(self,
         X: Any, # table [rows, columns]
     ) -> np.ndarray: # class or number for each row [rows]
-        "The likeliest class (the first of equals), or the mean. Raises `NotFittedError` before `fit`."
+        """The likeliest class (the first of equals), or the mean. Raises `NotFittedError` before `fit`.
+
+        Args:
+            X: table [rows, columns]
+
+        Returns:
+            class or number for each row [rows]
+        """
         values = self._values(X)
         return self.classes_[values.argmax(1)] if hasattr(self, 'classes_') else values[:, 0]
 
     def predict_proba(self,
         X: Any, # table [rows, columns]
     ) -> np.ndarray: # [rows, classes], in the order of `classes_`
-        "Probability of each class. Raises `NotFittedError` before `fit`, `AttributeError` if targets were numbers."
+        """Probability of each class. Raises `NotFittedError` before `fit`, `AttributeError` if targets were numbers.
+
+        Args:
+            X: table [rows, columns]
+
+        Returns:
+            [rows, classes], in the order of `classes_`
+        """
         values = self._values(X)
         if not hasattr(self, 'classes_'):
             raise AttributeError(f"this {type(self).__name__} was fitted to numbers: there are no classes")
@@ -88,7 +110,19 @@ class TreeEstimator(Estimator):
 class DecisionTree(TreeEstimator):
     """A classification or regression tree (Breiman, Friedman, Olshen and Stone 1984), equal to scikit-learn's wherever
     no two cuts are equally good; of equals, the first column and the smallest value. Columns are read as float32, NaN
-    is a missing value. `tree_` holds the nodes."""
+    is a missing value. `tree_` holds the nodes.
+
+    Args:
+        criterion: 'gini', 'mse', or None: 'mse' if the targets are of a floating type, else 'gini'
+        max_depth: most questions in a row; None: no limit
+        min_samples_split: fewest rows of a node that is split
+        min_samples_leaf: fewest rows of a leaf
+        max_features: columns drawn for each node: how many, a share, 'sqrt', 'log2'
+        random_state: seed or `numpy.random.Generator` that draws columns; None: another one each time
+
+    Holds:
+        tree_: after `fit`
+    """
     tree_: Tree  # after `fit`
     def __init__(self,
         criterion: str | None = None, # 'gini', 'mse', or None: 'mse' if the targets are of a floating type, else 'gini'
@@ -108,7 +142,16 @@ class DecisionTree(TreeEstimator):
         sample_weight: Any = None, # weight of each row, at least 0 [rows]
     ) -> 'DecisionTree': # itself
         """Grow the tree. One class, or columns that never differ, make a single leaf. Raises `ValueError` or
-        `TypeError` for settings and tables that make no sense, and names them."""
+        `TypeError` for settings and tables that make no sense, and names them.
+
+        Args:
+            X: table of numbers, array or data frame [rows, columns]
+            y: class or number for each row [rows]
+            sample_weight: weight of each row, at least 0 [rows]
+
+        Returns:
+            itself
+        """
         table = self._first_table(X)
         target, weights = self._target(y, len(table)), _weights_of(sample_weight, len(table))
         n_classes = len(self.classes_) if hasattr(self, 'classes_') else 0
@@ -119,7 +162,14 @@ class DecisionTree(TreeEstimator):
     def apply(self,
         X: Any, # table [rows, columns]
     ) -> np.ndarray: # the number of its leaf for each row [rows]
-        "Where rows end. Raises `NotFittedError` before `fit`."
+        """Where rows end. Raises `NotFittedError` before `fit`.
+
+        Args:
+            X: table [rows, columns]
+
+        Returns:
+            the number of its leaf for each row [rows]
+        """
         table = self._table(X)
         return self.tree_.apply(table)
 
@@ -131,7 +181,13 @@ class DecisionTree(TreeEstimator):
 class OneR(TreeEstimator):
     """The best rule about a single column (Holte 1993; his intervals are here the leaves of a tree on that column):
     fewest errors in training, or the least squared error. `column_` is the column, `scores_` what each reached: the
-    share of right answers, or of variance explained."""
+    share of right answers, or of variance explained.
+
+    Args:
+        criterion: 'gini', 'mse', or None: 'mse' if the targets are of a floating type, else 'gini'
+        max_depth: questions in a row, so 2 to the power of that many intervals at most
+        min_samples_leaf: fewest rows of an interval
+    """
     def __init__(self,
         criterion: str | None = None, # 'gini', 'mse', or None: 'mse' if the targets are of a floating type, else 'gini'
         max_depth: int | None = 3, # questions in a row, so 2 to the power of that many intervals at most
@@ -144,7 +200,16 @@ class OneR(TreeEstimator):
         y: Any, # class or number for each row [rows]
         sample_weight: Any = None, # weight of each row, at least 0 [rows]
     ) -> 'OneR': # itself
-        "Try each column; the first of equals. Raises as `DecisionTree.fit` does."
+        """Try each column; the first of equals. Raises as `DecisionTree.fit` does.
+
+        Args:
+            X: table of numbers, array or data frame [rows, columns]
+            y: class or number for each row [rows]
+            sample_weight: weight of each row, at least 0 [rows]
+
+        Returns:
+            itself
+        """
         table = self._first_table(X)
         target, weights = self._target(y, len(table)), _weights_of(sample_weight, len(table))
         kind = 'gini' if hasattr(self, 'classes_') else 'mse'

@@ -27,6 +27,17 @@ def attention(
     """Scaled dot-product attention (Vaswani et al. 2017), as `torch.nn.functional.scaled_dot_product_attention`.
 
     Raises `TypeError` and `ValueError` for tensors that do not fit, and for a mask beside `is_causal`.
+
+    Args:
+        query: what is asked [..., L, E], floats
+        key: what answers [..., S, E]; axes in front broadcast, such as texts and heads
+        value: what is averaged [..., S, D]
+        attn_mask: broadcasts to [..., L, S]: True where a key may answer, or numbers to add
+        is_causal: query i sees the keys up to i, as where both are one text; not beside a mask
+        scale: what the products are multiplied by; None: 1/sqrt(E)
+
+    Returns:
+        means of the values [..., L, D], in the query's dtype
     """
     for name, x in (('query', query), ('key', key), ('value', value)): check_float(name, x)
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
@@ -52,7 +63,12 @@ def _mask(scores: Tensor, attn_mask: Tensor | None, is_causal: bool) -> Tensor |
 
 # %% ../../nbs/lib/11_text_attention.ipynb #d42b0d34
 class RoPE(nn.Module):
-    "Rotary positions (Su et al. 2021, arXiv 2104.09864): number i is paired with number i + width/2, as in LLaMA"
+    """Rotary positions (Su et al. 2021, arXiv 2104.09864): number i is paired with number i + width/2, as in LLaMA
+
+    Args:
+        width: numbers in a query or key of one head, even
+        base: the slowest pair takes about 2π base places for one turn
+    """
     def __init__(self,
         width: int, # numbers in a query or key of one head, even
         base: float = 10_000., # the slowest pair takes about 2π base places for one turn
@@ -66,7 +82,15 @@ class RoPE(nn.Module):
         x: Tensor, # queries or keys [..., L, width]
         positions: Tensor, # places, whole numbers that broadcast to [..., L]
     ) -> Tensor: # turned, of the same shape and dtype
-        "Turn each pair of numbers by its angle"
+        """Turn each pair of numbers by its angle
+
+        Args:
+            x: queries or keys [..., L, width]
+            positions: places, whole numbers that broadcast to [..., L]
+
+        Returns:
+            turned, of the same shape and dtype
+        """
         angles = positions[..., None]*self.speeds
         cos, sin = angles.cos(), angles.sin()
         a, b = x.to(sum_dtype(x.dtype)).chunk(2, -1)
@@ -74,7 +98,13 @@ class RoPE(nn.Module):
 
 # %% ../../nbs/lib/11_text_attention.ipynb #7313cdbd
 class KVCache:
-    "Keys and values that the layers of a `Transformer` have seen, with room for its whole context"
+    """Keys and values that the layers of a `Transformer` have seen, with room for its whole context
+
+    Args:
+        layers: attention layers
+        context: the most tokens of a text, padding among them
+        pads: padding in front of each text [N]; None: there is none
+    """
     def __init__(self,
         layers: int, # attention layers
         context: int, # the most tokens of a text, padding among them
@@ -86,7 +116,11 @@ class KVCache:
     def room_for(self,
         n: int, # more tokens
     ) -> None:
-        "Raise `ValueError` unless so many more tokens fit."
+        """Raise `ValueError` unless so many more tokens fit.
+
+        Args:
+            n: more tokens
+        """
         if self.length + n > self.context:
             raise ValueError(f"{self.length + n} tokens are more than the context of {self.context}: "
                              "shorten the prompt, ask for fewer tokens, or make a model with a longer context")
@@ -96,7 +130,16 @@ class KVCache:
         key: Tensor, # of the new tokens [N, heads, L, E], without gradient
         value: Tensor, # of the new tokens [N, heads, L, E]
     ) -> tuple[Tensor, Tensor]: # keys and values of all tokens so far [N, heads, length + L, E]
-        "Keep what is new in a layer and give all of it; `length` grows by `advance`. Raises `ValueError`."
+        """Keep what is new in a layer and give all of it; `length` grows by `advance`. Raises `ValueError`.
+
+        Args:
+            layer: from 0
+            key: of the new tokens [N, heads, L, E], without gradient
+            value: of the new tokens [N, heads, L, E]
+
+        Returns:
+            keys and values of all tokens so far [N, heads, length + L, E]
+        """
         if key.requires_grad or value.requires_grad:
             raise ValueError("a cache is for reading, not for training: call the model under torch.no_grad()")
         self.room_for(key.shape[2])
@@ -112,7 +155,11 @@ class KVCache:
     def advance(self,
         n: int, # tokens that every layer has taken in
     ) -> None:
-        "What is kept is now so much longer"
+        """What is kept is now so much longer
+
+        Args:
+            n: tokens that every layer has taken in
+        """
         self.length += n
 
 # %% ../../nbs/lib/11_text_attention.ipynb #fba2daee
@@ -121,7 +168,16 @@ def padding_in_front(
     pad_id: int = 0, # what the short ones are filled up with; nobody looks at it
     device: torch.device | str | None = None, # where the tensors are made
 ) -> tuple[Tensor, Tensor]: # tokens [N, L] that all end at the same place, and the padding in front of each [N]
-    "Texts of different lengths as one batch. Raises `ValueError` for no text and for an empty one."
+    """Texts of different lengths as one batch. Raises `ValueError` for no text and for an empty one.
+
+    Args:
+        ids: texts of tokens, at least one each
+        pad_id: what the short ones are filled up with; nobody looks at it
+        device: where the tensors are made
+
+    Returns:
+        tokens [N, L] that all end at the same place, and the padding in front of each [N]
+    """
     if not len(ids): raise ValueError("ids must hold at least one text, got none")
     for i, row in enumerate(ids):
         if not len(row): raise ValueError(f"ids[{i}] is empty: a text of padding alone has nothing to look at")
@@ -135,7 +191,17 @@ def looks(
     pads: Tensor | None = None, # padding in front of each text [N]
     device: torch.device | str | None = None, # where the mask is made
 ) -> Tensor: # booleans [L, S], or [N, 1, L, S] with padding: True where a query may look
-    "The causal mask of the last `n_new` of `n_all` places, without the padding in front"
+    """The causal mask of the last `n_new` of `n_all` places, without the padding in front
+
+    Args:
+        n_new: queries, L
+        n_all: keys, the new ones among them, S
+        pads: padding in front of each text [N]
+        device: where the mask is made
+
+    Returns:
+        booleans [L, S], or [N, 1, L, S] with padding: True where a query may look
+    """
     keys = torch.arange(n_all, device=device)
     mask = keys <= keys[n_all - n_new:, None]
     return mask if pads is None else mask & (keys >= pads[:, None, None, None])

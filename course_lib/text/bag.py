@@ -22,7 +22,14 @@ _FIND = re.compile(r"\w+?(?=n['’]t\b)|n['’]t\b|\w+|[^\w\s]").findall
 def bag(
     text: str, # any text
 ) -> list[str]: # its words and signs in small letters, each once, then its pairs of neighbours
-    "The words and pairs of a text, each once, in the order in which they are met"
+    """The words and pairs of a text, each once, in the order in which they are met
+
+    Args:
+        text: any text
+
+    Returns:
+        its words and signs in small letters, each once, then its pairs of neighbours
+    """
     words = _FIND(text.lower().replace('<br />', ' '))
     return list(dict.fromkeys(chain(words, map('{} {}'.format, words, words[1:]))))
 
@@ -81,7 +88,21 @@ def _lowest(
 # %% ../../nbs/lib/11_text_bag.ipynb #22e02c0d
 class NBLogistic:
     """Two classes of texts told apart by words and pairs of words: naive-Bayes log ratios, weighed by a logistic
-    regression (Wang and Manning 2012). `features_`, `ratios_`, `weights_` and `bias_` are what it learned."""
+    regression (Wang and Manning 2012). `features_`, `ratios_`, `weights_` and `bias_` are what it learned.
+
+    Args:
+        features: what is there in a text, each once
+        min_count: texts of the training set that must have a feature
+        smoothing: added to the count of each feature in each class, above 0
+        l2: penalty on the squares of the weights, above 0
+
+    Holds:
+        classes_: the two labels, sorted; the second is what `predict_proba` calls its second column
+        features_: words and pairs that were met
+        ratios_: log of the share of each among the second class over that among the first [features]
+        weights_: how far each ratio is trusted [features]
+        bias_: what a text without a known word gets
+    """
     classes_: np.ndarray  # the two labels, sorted; the second is what `predict_proba` calls its second column
     features_: list[str]  # words and pairs that were met
     ratios_: np.ndarray  # log of the share of each among the second class over that among the first [features]
@@ -102,7 +123,15 @@ class NBLogistic:
         texts: Sequence[str], # texts to learn from
         labels: Any, # two different ones, an array or a list [texts]
     ) -> 'NBLogistic': # itself
-        "Learn ratios and weights. Raises `ValueError` for lengths that differ, and unless there are two classes."
+        """Learn ratios and weights. Raises `ValueError` for lengths that differ, and unless there are two classes.
+
+        Args:
+            texts: texts to learn from
+            labels: two different ones, an array or a list [texts]
+
+        Returns:
+            itself
+        """
         bags, labels = [self.features(text) for text in _several(texts)], np.asarray(labels)
         if labels.shape != (len(bags),):
             raise ValueError(f"labels must have one entry for each of {len(bags)} texts, got shape {labels.shape}")
@@ -121,7 +150,14 @@ class NBLogistic:
     def decision_function(self,
         texts: Sequence[str], # texts to judge
     ) -> np.ndarray: # log odds of the second class [texts]
-        "How far each text is on the side of the second class. Raises `ValueError` before `fit`."
+        """How far each text is on the side of the second class. Raises `ValueError` before `fit`.
+
+        Args:
+            texts: texts to judge
+
+        Returns:
+            log odds of the second class [texts]
+        """
         if not hasattr(self, 'weights_'): raise ValueError("this NBLogistic has learned nothing yet: call fit first")
         rows = _Rows(map(self.features, _several(texts)), {f: i for i, f in enumerate(self.features_)})
         return rows.sums(self.ratios_*self.weights_)*_scale(rows, self.ratios_) + self.bias_
@@ -129,14 +165,28 @@ class NBLogistic:
     def predict_proba(self,
         texts: Sequence[str], # texts to judge
     ) -> np.ndarray: # probability of each class, in the order of `classes_` [texts, 2]
-        "How probable each class is. Raises `ValueError` before `fit`."
+        """How probable each class is. Raises `ValueError` before `fit`.
+
+        Args:
+            texts: texts to judge
+
+        Returns:
+            probability of each class, in the order of `classes_` [texts, 2]
+        """
         second = _sigmoid(self.decision_function(texts))
         return np.stack([1 - second, second], 1)
 
     def predict(self,
         texts: Sequence[str], # texts to judge
     ) -> np.ndarray: # the likelier class of each [texts]
-        "The likelier class of each text. Raises `ValueError` before `fit`."
+        """The likelier class of each text. Raises `ValueError` before `fit`.
+
+        Args:
+            texts: texts to judge
+
+        Returns:
+            the likelier class of each [texts]
+        """
         second = self.decision_function(texts) > 0
         return self.classes_[second.astype(int)]
 

@@ -47,7 +47,14 @@ def _pattern() -> re.Pattern:
 def split_words(
     text: str, # any text
 ) -> list[str]: # its words, each with the space before it; joined they are the text
-    "The words that no merge crosses, by GPT-2's pattern (Radford et al. 2019)"
+    """The words that no merge crosses, by GPT-2's pattern (Radford et al. 2019)
+
+    Args:
+        text: any text
+
+    Returns:
+        its words, each with the space before it; joined they are the text
+    """
     return _pattern().findall(text)
 
 # %% ../../nbs/lib/11_text_bpe.ipynb #a41058e0
@@ -172,6 +179,14 @@ class BPETokenizer:
     Bytes come first, in GPT-2's order, then a token for each merge, then the special tokens. Words are parted by
     GPT-2's pattern with the Unicode tables of this Python. The merges of `train` are those of Hugging Face's
     `tokenizers`.
+
+    Args:
+        merges: pairs of tokens in order, each a byte or made by an earlier merge
+        special_tokens: texts with a number of their own; raises `ValueError` for an empty one
+
+    Holds:
+        merges: what was joined, in order
+        special_tokens: the number of each
     """
     merges: list[tuple[bytes, bytes]] # what was joined, in order
     special_tokens: dict[str, int] # the number of each
@@ -204,7 +219,13 @@ class BPETokenizer:
         vocab_size: int, # tokens in all, from 256 and the special ones; fewer if no pair is left to merge
         special_tokens: Sequence[str] = (), # texts with a number of their own, the last of the vocabulary
     ) -> 'BPETokenizer':
-        "Learn merges, the most frequent pair first, of equals the smaller. Raises `ValueError` (numbers, no text)."
+        """Learn merges, the most frequent pair first, of equals the smaller. Raises `ValueError` (numbers, no text).
+
+        Args:
+            texts: what to learn from, such as reviews; special tokens in them are read as text
+            vocab_size: tokens in all, from 256 and the special ones; fewer if no pair is left to merge
+            special_tokens: texts with a number of their own, the last of the vocabulary
+        """
         least = 256 + len(_special(special_tokens))
         if not least <= vocab_size <= 0x110000:
             raise ValueError(f"vocab_size must be from {least}, the bytes and {least - 256} special tokens, to "
@@ -223,7 +244,15 @@ class BPETokenizer:
         text: str, # any text, also an empty one
         specials: bool = True, # special tokens in the text become their numbers; False: they are text like any other
     ) -> list[int]: # numbers below `len(self)`
-        "A text in numbers. Raises `TypeError` for what is no text."
+        """A text in numbers. Raises `TypeError` for what is no text.
+
+        Args:
+            text: any text, also an empty one
+            specials: special tokens in the text become their numbers; False: they are text like any other
+
+        Returns:
+            numbers below `len(self)`
+        """
         if not (specials and self._parts): return self._ordinary(_text(text))
         ids: list[int] = []
         for place, part in enumerate(self._parts.split(_text(text))):
@@ -238,7 +267,14 @@ class BPETokenizer:
     def decode(self,
         ids: Iterable[int], # numbers below `len(self)`, a list or a tensor with one axis
     ) -> str: # their text; bytes that are no character, such as half of one, become U+FFFD
-        "The text of numbers. Raises `ValueError` for a number without a token."
+        """The text of numbers. Raises `ValueError` for a number without a token.
+
+        Args:
+            ids: numbers below `len(self)`, a list or a tensor with one axis
+
+        Returns:
+            their text; bytes that are no character, such as half of one, become U+FFFD
+        """
         raw = self.decode_bytes(ids)
         try: return raw.decode('utf-8', 'surrogatepass')
         except UnicodeDecodeError: return raw.decode('utf-8', 'replace')
@@ -246,7 +282,14 @@ class BPETokenizer:
     def decode_bytes(self,
         ids: Iterable[int], # numbers below `len(self)`, a list or a tensor with one axis
     ) -> bytes: # the bytes of the tokens, joined
-        "The bytes of numbers: one token may be half a character. Raises `ValueError` for a number without a token."
+        """The bytes of numbers: one token may be half a character. Raises `ValueError` for a number without a token.
+
+        Args:
+            ids: numbers below `len(self)`, a list or a tensor with one axis
+
+        Returns:
+            the bytes of the tokens, joined
+        """
         numbers = ids.tolist() if hasattr(ids, 'tolist') else ids
         try: return b''.join([self._bytes[i] for i in numbers])
         except KeyError as e:
@@ -255,7 +298,14 @@ class BPETokenizer:
     def special_id(self,
         token: str, # a special token, such as '<|end|>'
     ) -> int: # its number
-        "The number of a special token. Raises `ValueError` for one that this tokenizer does not have."
+        """The number of a special token. Raises `ValueError` for one that this tokenizer does not have.
+
+        Args:
+            token: a special token, such as '<|end|>'
+
+        Returns:
+            its number
+        """
         if token in self.special_tokens: return self.special_tokens[token]
         raise ValueError(f"no special token {token!r}" + (did_you_mean(token, self.special_tokens)
                                                           or f"; there are: {list(self.special_tokens)}"))
@@ -263,7 +313,11 @@ class BPETokenizer:
     def save(self,
         path: str | os.PathLike, # a file to write, such as 'reviews.json'
     ) -> None:
-        "Write merges and special tokens as JSON"
+        """Write merges and special tokens as JSON
+
+        Args:
+            path: a file to write, such as 'reviews.json'
+        """
         number = {token: i for i, token in self._bytes.items() if i < 256 + len(self.merges)}
         facts = {'format': _FORMAT, 'version': _VERSION, 'special_tokens': list(self.special_tokens),
                  'merges': [[number[left], number[right]] for left, right in self.merges]}
@@ -273,7 +327,11 @@ class BPETokenizer:
     def load(cls,
         path: str | os.PathLike, # a file that `save` wrote
     ) -> 'BPETokenizer':
-        "Read what `save` wrote. Raises `ValueError` for another format, another version and a damaged file."
+        """Read what `save` wrote. Raises `ValueError` for another format, another version and a damaged file.
+
+        Args:
+            path: a file that `save` wrote
+        """
         try: facts = json.loads(Path(path).read_text(encoding='utf-8'))
         except ValueError as e: raise ValueError(f"{path} is no JSON ({e}); save the tokenizer again") from None
         if not isinstance(facts, dict) or facts.get('format') != _FORMAT:

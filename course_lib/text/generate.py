@@ -25,7 +25,17 @@ def next_token(
     top_k: int | None = None, # draw among so many of the likeliest; None: among all
     generator: torch.Generator | None = None, # for repeatable draws, on the logits' device; None: torch's own
 ) -> Tensor: # a token for each text [N]
-    "Draw the next token. Raises `ValueError` for a temperature below 0 and a `top_k` outside the vocabulary."
+    """Draw the next token. Raises `ValueError` for a temperature below 0 and a `top_k` outside the vocabulary.
+
+    Args:
+        logits: of the next token [N, n_words]
+        temperature: what the logits are divided by; 0 takes the likeliest
+        top_k: draw among so many of the likeliest; None: among all
+        generator: for repeatable draws, on the logits' device; None: torch's own
+
+    Returns:
+        a token for each text [N]
+    """
     check_between('temperature', temperature, 0)
     if top_k is not None and not 1 <= top_k <= logits.shape[-1]:
         raise ValueError(f"top_k must be from 1 to {logits.shape[-1]}, the vocabulary, got {top_k}; "
@@ -49,7 +59,21 @@ def generate(
     cache: bool = True, # keep what was read; False reads everything again for each token
 ) -> list[list[int]]: # what was written after each prompt
     """Write on. Raises `ValueError` for no prompt, an empty one, and more than the context holds; `IndexError` for
-    tokens outside the vocabulary."""
+    tokens outside the vocabulary.
+
+    Args:
+        model: used in evaluation mode and without gradients; its mode is put back
+        prompts: texts of tokens, of any lengths, at least one token each
+        n: the most tokens to write, at least 1
+        temperature: see `next_token`
+        top_k: see `next_token`
+        generator: for repeatable draws, on the model's device
+        stop_id: a token that ends a text; it is written
+        cache: keep what was read; False reads everything again for each token
+
+    Returns:
+        what was written after each prompt
+    """
     if n < 1: raise ValueError(f"n must be at least 1, got {n}")
     ids, pads = padding_in_front(prompts, device=model.embedding.weight.device)
     _check_room(model, ids, n)

@@ -29,7 +29,11 @@ from ..validate import require
 
 # %% ../../nbs/lib/11_text_language.ipynb #d6c71d21
 class LanguageModel(nn.Module):
-    "An encoder and a decoder that shares the encoder's vectors of words"
+    """An encoder and a decoder that shares the encoder's vectors of words
+
+    Args:
+        encoder: trained along
+    """
     def __init__(self,
         encoder: AWDLSTM, # trained along
     ) -> None:
@@ -44,19 +48,38 @@ class LanguageModel(nn.Module):
     def forward(self,
         ids: Tensor, # tokens [N, L]; what a row says goes on from the last call
     ) -> Tensor: # logits of the next token after each token [N, L, n_words]
-        "What may come next"
+        """What may come next
+
+        Args:
+            ids: tokens [N, L]; what a row says goes on from the last call
+
+        Returns:
+            logits of the next token after each token [N, L, n_words]
+        """
         return F.linear(self.encoder(ids), self.encoder.embedding.weight, self.bias)
 
 def next_token_loss(
     logits: Tensor, # [N, L, n_words]
     targets: Tensor, # the tokens that came [N, L]
 ) -> Tensor: # mean over all tokens
-    "Cross-entropy of the next token"
+    """Cross-entropy of the next token
+
+    Args:
+        logits: [N, L, n_words]
+        targets: the tokens that came [N, L]
+
+    Returns:
+        mean over all tokens
+    """
     return cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 # %% ../../nbs/lib/11_text_language.ipynb #e22144ae
 class OneCycle(Callback):
-    "The rates of torch's optimizer rise and fall once a fit, each group's up to its own"
+    """The rates of torch's optimizer rise and fall once a fit, each group's up to its own
+
+    Args:
+        pct_start: share of the steps spent rising
+    """
     def __init__(self,
         pct_start: float = 0.25, # share of the steps spent rising
     ) -> None:
@@ -65,19 +88,31 @@ class OneCycle(Callback):
     def before_fit(self,
         learn: Any, # the learner, whose optimizer has groups and whose `train_dl` has a length
     ) -> None:
-        "Plan the steps"
+        """Plan the steps
+
+        Args:
+            learn: the learner, whose optimizer has groups and whose `train_dl` has a length
+        """
         self._highest = [group['lr'] for group in learn.opt.param_groups]
         self._shares = iter(one_cycle(1., max(learn.n_epochs*len(learn.train_dl), 2), self._pct_start).tolist())
 
     def before_batch(self,
         learn: Any, # the learner
     ) -> None:
-        "Set the rates of this step"
+        """Set the rates of this step
+
+        Args:
+            learn: the learner
+        """
         share = next(self._shares)
         for group, highest in zip(learn.opt.param_groups, self._highest): group['lr'] = highest*share
 
 class ClipGradients(Callback):
-    "Gradients that are together longer than a bound are shortened to it (Pascanu et al. 2013)"
+    """Gradients that are together longer than a bound are shortened to it (Pascanu et al. 2013)
+
+    Args:
+        bound: the most their length may be, above 0
+    """
     def __init__(self,
         bound: float = 1., # the most their length may be, above 0
     ) -> None: # raises `ValueError` for a bound that is not above 0
@@ -87,7 +122,11 @@ class ClipGradients(Callback):
     def after_backward(self,
         learn: Any, # the learner, before the step of its optimizer
     ) -> None:
-        "Shorten them"
+        """Shorten them
+
+        Args:
+            learn: the learner, before the step of its optimizer
+        """
         nn.utils.clip_grad_norm_(learn.model.parameters(), self._bound)
 
 class _Forget(Callback):
@@ -101,7 +140,11 @@ class LMLearner(Learner):
         if callable(reset := getattr(self.model, 'reset', None)): reset()
 
     def validate(self) -> dict[str, float]: # 'valid_loss', 'accuracy' of the next token, 'perplexity'
-        "Examine over all tokens of the validation texts. Raises `ValueError` for no token."
+        """Examine over all tokens of the validation texts. Raises `ValueError` for no token.
+
+        Returns:
+            'valid_loss', 'accuracy' of the next token, 'perplexity'
+        """
         total, right, count = 0., 0, 0
         self.forget()
         with modes_kept(self.model), torch.no_grad():
@@ -118,7 +161,11 @@ class LMLearner(Learner):
     def predict(self,
         dl: Iterable, # batches in which rows go on
     ) -> tuple[Tensor, Tensor]:
-        "All logits and targets, read from an empty state; they need room. Raises `ValueError` for no batch."
+        """All logits and targets, read from an empty state; they need room. Raises `ValueError` for no batch.
+
+        Args:
+            dl: batches in which rows go on
+        """
         self.forget()
         try: return super().predict(dl)
         finally: self.forget()
@@ -131,14 +178,36 @@ def lm_learner(
     callbacks: Sequence[Callback] | None = None, # None: `OneCycle` and `ClipGradients`
     device: torch.device | None = None, # where to train; by default the fastest there is
 ) -> LMLearner: # `fit(epochs, lr)` trains it
-    "A learner that teaches a model to guess the next token"
+    """A learner that teaches a model to guess the next token
+
+    Args:
+        train_dl: batches of tokens and the tokens that follow, both [N, L]; rows go on, such as `LMStream`
+        valid_dl: the same, never learned from
+        model: an encoder, which gets a decoder; or what gives logits, such as a `Transformer`
+        opt_func: called (parameters, lr=lr)
+        callbacks: None: `OneCycle` and `ClipGradients`
+        device: where to train; by default the fastest there is
+
+    Returns:
+        `fit(epochs, lr)` trains it
+    """
     if isinstance(model, AWDLSTM): model = LanguageModel(model)
     more = [OneCycle(), ClipGradients()] if callbacks is None else list(callbacks)
     return LMLearner(train_dl, valid_dl, model, next_token_loss, opt_func, callbacks=[_Forget(), *more], device=device)
 
 # %% ../../nbs/lib/11_text_language.ipynb #c3e1508f
 class TextBatches:
-    "Texts of tokens and their labels in batches, each filled up at the end to its longest text"
+    """Texts of tokens and their labels in batches, each filled up at the end to its longest text
+
+    Args:
+        texts: tokens, at least one each
+        labels: a class for each text
+        batch_size: texts in a batch
+        pad_id: what the short ones are filled up with
+        max_tokens: of a longer text the end is read alone; None: all of it
+        shuffle: texts of like length together, in another order in each pass
+        generator: for a repeatable order; default torch's
+    """
     def __init__(self,
         texts: Sequence[Sequence[int]], # tokens, at least one each
         labels: Sequence[int], # a class for each text
@@ -175,7 +244,15 @@ class TextBatches:
 
 # %% ../../nbs/lib/11_text_language.ipynb #16058b02
 class TextClassifier(nn.Module):
-    "An encoder, concat pooling and a head of two layers (Howard and Ruder 2018)"
+    """An encoder, concat pooling and a head of two layers (Howard and Ruder 2018)
+
+    Args:
+        encoder: trained along
+        n_classes: answers
+        pad_id: the token that texts are filled up with, at their end
+        hidden: width of the head's middle
+        head_p: share of what the head sees that is dropped
+    """
     def __init__(self,
         encoder: AWDLSTM | Transformer, # trained along
         n_classes: int, # answers
@@ -190,13 +267,24 @@ class TextClassifier(nn.Module):
                                   nn.BatchNorm1d(hidden), nn.Dropout(head_p/4), nn.Linear(hidden, n_classes))
 
     def groups(self) -> list[nn.Module]: # embedding first, head last
-        "The parts that are unfrozen one after the other"
+        """The parts that are unfrozen one after the other
+
+        Returns:
+            embedding first, head last
+        """
         return [*self.encoder.groups(), self.head]
 
     def forward(self,
         ids: Tensor, # texts [N, L], filled up at the end with `pad_id`
     ) -> Tensor: # logits [N, n_classes]
-        "Read whole texts. Raises `ValueError` for one of padding alone, or with padding before its end."
+        """Read whole texts. Raises `ValueError` for one of padding alone, or with padding before its end.
+
+        Args:
+            ids: texts [N, L], filled up at the end with `pad_id`
+
+        Returns:
+            logits [N, n_classes]
+        """
         real = ids != self.pad_id
         require(real[:, 0], "a text of padding alone has nothing to read, and padding stands at the end: the first "
                 "token of each text must be real")
@@ -221,7 +309,17 @@ def classifier_from_encoder(
     pad_id: int = 1, # the token that texts are filled up with
     head_p: float = 0.4, # share of what the head sees that is dropped
 ) -> TextClassifier: # to be trained by `fit_gradually`, or by any loop
-    "A classifier that begins with what a language model learned. Raises `ValueError` for fewer than two classes."
+    """A classifier that begins with what a language model learned. Raises `ValueError` for fewer than two classes.
+
+    Args:
+        encoder: such as `learn.model.encoder` of a language model; it is copied
+        n_classes: answers, at least 2
+        pad_id: the token that texts are filled up with
+        head_p: share of what the head sees that is dropped
+
+    Returns:
+        to be trained by `fit_gradually`, or by any loop
+    """
     if n_classes < 2: raise ValueError(f"n_classes must be at least 2, got {n_classes}")
     encoder = copy.deepcopy(encoder)
     if isinstance(encoder, AWDLSTM): encoder.reset()
@@ -245,6 +343,16 @@ def fit_gradually(
     """Unfreeze one group after the other, from the head down (Howard and Ruder 2018).
 
     Afterwards what was frozen before is frozen again, also after an exception. Raises `ValueError`.
+
+    Args:
+        learn: whose model has `groups()`, such as a `TextClassifier`, and whose optimizer is one of torch
+        lr: rate of the head
+        epochs: of each stage
+        last_epochs: of the last stage, in which everything learns
+        decay: how much more slowly each deeper group learns, at least 1
+
+    Returns:
+        the results of all epochs
     """
     if min(epochs, last_epochs) < 1: raise ValueError(f"epochs must be at least 1, got {epochs} and {last_epochs}")
     if not decay >= 1: raise ValueError(f"decay must be at least 1, got {decay}")

@@ -33,7 +33,18 @@ def _uniform(hidden_size: int, *shape: int) -> nn.Parameter:
     return nn.Parameter(torch.empty(shape).uniform_(-hidden_size**-0.5, hidden_size**-0.5))
 
 class LSTMCell(nn.Module):
-    "One step of a long short-term memory (Hochreiter and Schmidhuber 1997), with the weights of `torch.nn.LSTMCell`"
+    """One step of a long short-term memory (Hochreiter and Schmidhuber 1997), with the weights of `torch.nn.LSTMCell`
+
+    Args:
+        input_size: numbers that describe a token, C
+        hidden_size: numbers in each half of the state, H
+
+    Holds:
+        weight_ih: [4H, C]
+        weight_hh: [4H, H]
+        bias_ih: [4H]
+        bias_hh: [4H]
+    """
     weight_ih: Tensor  # [4H, C]
     weight_hh: Tensor  # [4H, H]
     bias_ih: Tensor  # [4H]
@@ -51,7 +62,15 @@ class LSTMCell(nn.Module):
         x: Tensor, # one token of each text [N, C]
         state: tuple[Tensor, Tensor] | None = None, # h and c, each [N, H]; None: zeros
     ) -> tuple[Tensor, Tensor]: # the next h and c
-        "Take in one token. Raises `ValueError` for another width."
+        """Take in one token. Raises `ValueError` for another width.
+
+        Args:
+            x: one token of each text [N, C]
+            state: h and c, each [N, H]; None: zeros
+
+        Returns:
+            the next h and c
+        """
         _check_input(x, self.input_size, 2)
         zero = x.new_zeros(len(x), self.hidden_size)
         return _step(F.linear(x, self.weight_ih, self.bias_ih + self.bias_hh), state or (zero, zero), self.weight_hh)
@@ -99,6 +118,12 @@ class LSTM(nn.Module):
     """Layers of LSTM over whole texts, with the names, shapes and answers of `torch.nn.LSTM(..., batch_first=True)`.
 
     A state dict of one fits the other. It is the one to read; PyTorch's is one kernel.
+
+    Args:
+        input_size: numbers that describe a token, C
+        hidden_size: numbers in each half of the state, H
+        num_layers: each reads the outputs of the one below
+        bidirectional: a second loop in each layer reads from the end
     """
     def __init__(self,
         input_size: int, # numbers that describe a token, C
@@ -123,7 +148,16 @@ class LSTM(nn.Module):
         state: tuple[Tensor, Tensor] | None = None, # h and c, each [layers x directions, N, H]; None: zeros
         lengths: Tensor | None = None, # tokens in each text [N], from 1 to L; None: all are L long
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]: # outputs [N, L, directions x H], h and c after each text
-        "Read the texts. Raises `ValueError` for another width, another state and a length that cannot be."
+        """Read the texts. Raises `ValueError` for another width, another state and a length that cannot be.
+
+        Args:
+            x: texts [N, L, C]
+            state: h and c, each [layers x directions, N, H]; None: zeros
+            lengths: tokens in each text [N], from 1 to L; None: all are L long
+
+        Returns:
+            outputs [N, L, directions x H], h and c after each text
+        """
         _check_input(x, self.input_size, 3)
         rows = self.num_layers*len(self.endings)
         if state is None: state = (x.new_zeros(rows, len(x), self.hidden_size),)*2
@@ -175,6 +209,18 @@ class AWDLSTM(nn.Module):
 
     It goes on where the last call ended, as long as the number of texts stays the same; `reset` begins anew. Gradients
     end at the border of a call. The last layer is as wide as the embedding, so that a decoder can share its weights.
+
+    Args:
+        n_words: words in the vocabulary
+        width: numbers that describe a word, and that come out for each token
+        n_hidden: width of the layers between
+        n_layers: at least 1
+        pad_id: the token that stands for nothing; its vector is zero
+        embedding_p: share of the words that are dropped
+        input_p: share of the numbers that describe a word
+        weight_p: share of the weights from one state to the next
+        hidden_p: share of the numbers between two layers
+        output_p: share of the numbers that come out
     """
     def __init__(self,
         n_words: int, # words in the vocabulary
@@ -207,13 +253,24 @@ class AWDLSTM(nn.Module):
         self.state: list[tuple[Tensor, Tensor] | None] = [None]*len(self.layers)
 
     def groups(self) -> list[nn.Module]: # embedding first, last layer last
-        "The parts that are unfrozen one after the other"
+        """The parts that are unfrozen one after the other
+
+        Returns:
+            embedding first, last layer last
+        """
         return [self.embedding, *self.layers]
 
     def forward(self,
         ids: Tensor, # tokens [N, L]; what a row says goes on from the last call
     ) -> Tensor: # what is known after each token [N, L, width]
-        "Read on. Raises `ValueError` for no tokens and `IndexError` for tokens outside the vocabulary."
+        """Read on. Raises `ValueError` for no tokens and `IndexError` for tokens outside the vocabulary.
+
+        Args:
+            ids: tokens [N, L]; what a row says goes on from the last call
+
+        Returns:
+            what is known after each token [N, L, width]
+        """
         check_ids(ids, self.embedding.num_embeddings)
         x = _locked(self._embedded(ids), self.p['input'], self.training)
         for place, layer in enumerate(self.layers):
@@ -244,7 +301,13 @@ def check_ids(
     ids: Tensor, # tokens [N, L]
     n_words: int, # words in the vocabulary
 ) -> None:
-    "Raise `TypeError` unless these are whole numbers, `ValueError` for no tokens, `IndexError` outside the vocabulary."
+    """Raise `TypeError` unless these are whole numbers, `ValueError` for no tokens, `IndexError` outside the
+    vocabulary.
+
+    Args:
+        ids: tokens [N, L]
+        n_words: words in the vocabulary
+    """
     if ids.dtype not in (torch.int64, torch.int32):
         raise TypeError(f"ids must be whole numbers, got {ids.dtype}: convert them with ids.long()")
     if ids.dim() != 2 or not ids.numel():

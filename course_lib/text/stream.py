@@ -15,7 +15,15 @@ from torch import Tensor
 
 # %% ../../nbs/lib/11_text_stream.ipynb #2a939fdc
 class LMStream:
-    "Batches for a language model in the order of fastai's `LMDataLoader`: rows go on from batch to batch"
+    """Batches for a language model in the order of fastai's `LMDataLoader`: rows go on from batch to batch
+
+    Args:
+        documents: the tokens of each text, whole numbers [tokens]
+        batch_size: rows of a batch, at least 1
+        seq_len: columns of a batch, at least 1; the last may have fewer
+        shuffle: another order of the texts in each pass
+        generator: for a repeatable order; default torch's
+    """
     def __init__(self,
         documents: Sequence[Tensor], # the tokens of each text, whole numbers [tokens]
         batch_size: int = 64, # rows of a batch, at least 1

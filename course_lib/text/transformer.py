@@ -17,7 +17,13 @@ from .recurrent import check_ids
 
 # %% ../../nbs/lib/11_text_transformer.ipynb #2ebda710
 class Block(nn.Module):
-    "Attention with heads and a net of two layers, each added to what is there (pre-norm, as in GPT-2)"
+    """Attention with heads and a net of two layers, each added to what is there (pre-norm, as in GPT-2)
+
+    Args:
+        width: numbers that describe a token; a multiple of 2 x heads
+        heads: attentions side by side
+        dropout: share of the numbers dropped of what each half adds
+    """
     def __init__(self,
         width: int, # numbers that describe a token; a multiple of 2 x heads
         heads: int, # attentions side by side
@@ -39,7 +45,18 @@ class Block(nn.Module):
         cache: KVCache | None = None, # what was read before
         layer: int = 0, # the place of this block in the cache
     ) -> Tensor: # [N, L, width]
-        "Look at the tokens before, then think about each token"
+        """Look at the tokens before, then think about each token
+
+        Args:
+            x: tokens [N, L, width]
+            positions: their places, which broadcast to [N, 1, L]
+            mask: who may look at whom, which broadcasts to [N, heads, L, S]; None: causal
+            cache: what was read before
+            layer: the place of this block in the cache
+
+        Returns:
+            [N, L, width]
+        """
         q, k, v = self.ask(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         q, k = self.rope(q, positions), self.rope(k, positions)
         if cache is not None: k, v = cache.extend(layer, k, v)
@@ -52,6 +69,14 @@ class Transformer(nn.Module):
     """A causal transformer that guesses the next token of a text (Vaswani et al. 2017; Radford et al. 2019).
 
     Its positions are rotary, the vectors of words are used at both ends.
+
+    Args:
+        n_words: words in the vocabulary
+        width: numbers that describe a token; a multiple of 2 x heads
+        heads: attentions side by side in each block
+        layers: blocks
+        context: the most tokens of a text
+        dropout: share of the numbers dropped of what each half of a block adds
     """
     def __init__(self,
         n_words: int, # words in the vocabulary
@@ -74,14 +99,25 @@ class Transformer(nn.Module):
             if p.dim() == 2: nn.init.normal_(p, std=0.02/(2*layers)**0.5 if _adds(name) else 0.02)
 
     def groups(self) -> list[nn.Module]: # embedding first, last block last
-        "The parts that are unfrozen one after the other"
+        """The parts that are unfrozen one after the other
+
+        Returns:
+            embedding first, last block last
+        """
         *blocks, last = self.blocks
         return [self.embedding, *blocks, nn.ModuleList([last, self.norm])]
 
     def new_cache(self,
         pads: Tensor | None = None, # padding in front of each text [N]; None: there is none
     ) -> KVCache: # empty, with room for the whole context
-        "A cache for `forward`"
+        """A cache for `forward`
+
+        Args:
+            pads: padding in front of each text [N]; None: there is none
+
+        Returns:
+            empty, with room for the whole context
+        """
         return KVCache(len(self.blocks), self.context, pads)
 
     def features(self,
@@ -89,7 +125,16 @@ class Transformer(nn.Module):
         cache: KVCache | None = None, # what was read before; it takes in the new tokens
         pads: Tensor | None = None, # padding in front of each text [N]; with a cache, the cache knows
     ) -> Tensor: # what is known after each token [N, L, width]
-        "The texts as vectors. Raises `IndexError` outside the vocabulary, `ValueError` beyond the context."
+        """The texts as vectors. Raises `IndexError` outside the vocabulary, `ValueError` beyond the context.
+
+        Args:
+            ids: tokens [N, L]; with a cache the new ones alone
+            cache: what was read before; it takes in the new tokens
+            pads: padding in front of each text [N]; with a cache, the cache knows
+
+        Returns:
+            what is known after each token [N, L, width]
+        """
         check_ids(ids, self.n_words)
         cache_or_new = self.new_cache(pads) if cache is None else cache
         cache_or_new.room_for(ids.shape[1])
@@ -108,7 +153,16 @@ class Transformer(nn.Module):
         cache: KVCache | None = None, # what was read before, made by `new_cache`
         pads: Tensor | None = None, # padding in front of each text [N]; with a cache, the cache knows
     ) -> Tensor: # logits of the next token after each token [N, L, n_words]
-        "What may come next. Raises `IndexError` outside the vocabulary, `ValueError` beyond the context."
+        """What may come next. Raises `IndexError` outside the vocabulary, `ValueError` beyond the context.
+
+        Args:
+            ids: tokens [N, L]; with a cache the new ones alone
+            cache: what was read before, made by `new_cache`
+            pads: padding in front of each text [N]; with a cache, the cache knows
+
+        Returns:
+            logits of the next token after each token [N, L, n_words]
+        """
         return F.linear(self.features(ids, cache, pads), self.embedding.weight)
 
 def _adds(name: str) -> bool:

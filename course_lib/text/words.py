@@ -29,7 +29,12 @@ _REPEATED = re.compile(r'([^\w\s]|_)\1{2,}')
 _BREAK = re.compile(r'<br\s*/?>')
 
 class WordTokenizer:
-    "A text as words and signs: small letters, with marks for capitals and repeated signs (after fastai's rules)"
+    """A text as words and signs: small letters, with marks for capitals and repeated signs (after fastai's rules)
+
+    Args:
+        lower: small letters
+        marks: say with `SPECIAL_WORDS` where a text begins, and what small letters and repeats lose
+    """
     def __init__(self,
         lower: bool = True, # small letters
         marks: bool = True, # say with `SPECIAL_WORDS` where a text begins, and what small letters and repeats lose
@@ -55,7 +60,13 @@ class WordTokenizer:
 
 # %% ../../nbs/lib/11_text_words.ipynb #5e1f13bc
 class Numericalizer:
-    "Numbers for the words of a training set, and the words of numbers"
+    """Numbers for the words of a training set, and the words of numbers
+
+    Args:
+        documents: tokens of each text of the training set
+        min_count: words met less often are 'xxunk', at least 1
+        max_size: most words, the six special ones among them, at least 7
+    """
     def __init__(self,
         documents: Iterable[Sequence[str]], # tokens of each text of the training set
         min_count: int = 3, # words met less often are 'xxunk', at least 1
@@ -82,7 +93,14 @@ class Numericalizer:
     def decode(self,
         ids: Iterable[int], # numbers of words, a list or a tensor with one axis
     ) -> list[str]: # their words
-        "Numbers as words. Raises `ValueError` for a number without a word."
+        """Numbers as words. Raises `ValueError` for a number without a word.
+
+        Args:
+            ids: numbers of words, a list or a tensor with one axis
+
+        Returns:
+            their words
+        """
         numbers = ids.tolist() if isinstance(ids, Tensor) else list(ids)
         for number in numbers:
             if not 0 <= number < len(self):

@@ -23,7 +23,16 @@ def label_count(
     weight: Tensor | None = None, # [C], what an item of each class counts (for class indices)
     ignore_index: int = -100, # the label that counts nothing (for class indices)
 ) -> Tensor: # one number, on the device of `target`
-    "What the mean of cross-entropy divides by. Raises `TypeError` for what is neither indices nor probabilities."
+    """What the mean of cross-entropy divides by. Raises `TypeError` for what is neither indices nor probabilities.
+
+    Args:
+        target: class indices [N] or [N, d1, ...]; or class probabilities [N, C] or [N, C, d1, ...]
+        weight: [C], what an item of each class counts (for class indices)
+        ignore_index: the label that counts nothing (for class indices)
+
+    Returns:
+        one number, on the device of `target`
+    """
     if not isinstance(target, Tensor) or target.dtype == torch.bool:
         kind = target.dtype if isinstance(target, Tensor) else type(target).__name__
         raise TypeError(f"target must be a tensor of class indices or class probabilities, got {kind}")
@@ -35,7 +44,13 @@ def label_count(
 
 # %% ../../nbs/lib/12_tricks_accumulation.ipynb #f5bbc266
 class Accumulate(Callback):
-    "One step for `size` batches, with the gradient of all of them as one. Raises `ValueError` for a size below 1."
+    """One step for `size` batches, with the gradient of all of them as one. Raises `ValueError` for a size below 1.
+
+    Args:
+        size: batches for a step; the last window of an epoch may hold fewer
+        count: targets to what their mean loss divides by, such as `label_count`
+        process_group: over which the rows of a batch are spread
+    """
     def __init__(self,
         size: int, # batches for a step; the last window of an epoch may hold fewer
         count: Callable[[Tensor], Any] = len, # targets to what their mean loss divides by, such as `label_count`
@@ -54,14 +69,22 @@ class Accumulate(Callback):
     def before_epoch(self,
         learn: Any, # the learner
     ) -> None:
-        "Begin the first window of an epoch"
+        """Begin the first window of an epoch
+
+        Args:
+            learn: the learner
+        """
         self._forget()
         self._left = len(learn.train_dl)
 
     def after_backward(self,
         learn: Any, # the learner, with the gradient of the mean of one batch
     ) -> None:
-        "Take the gradient away, or give back that of the whole window before the optimizer's step"
+        """Take the gradient away, or give back that of the whole window before the optimizer's step
+
+        Args:
+            learn: the learner, with the gradient of the mean of one batch
+        """
         count = self._count(learn.targets)
         if self._group is not None:
             count = group_sum(torch.as_tensor(count, device=learn.targets.device), self._group)

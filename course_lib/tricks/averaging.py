@@ -24,6 +24,11 @@ class EMA:
 
     Floating-point buffers, such as those of batch norm, are averaged by the same rule; whole numbers are copied.
     Raises `ValueError` for a decay that is not from 0 to below 1.
+
+    Args:
+        model: the model that is trained; it is copied, not changed
+        decay: from 0 to below 1: what of the average stays at each step
+        warm_up: begin with small decays, (1 + steps)/(10 + steps), so that the start is soon forgotten
     """
     def __init__(self,
         model: nn.Module, # the model that is trained; it is copied, not changed
@@ -38,7 +43,11 @@ class EMA:
     def update(self,
         model: nn.Module, # the model that is trained, after a step
     ) -> None:
-        "Move the average a step towards `model`. Raises `ValueError` if it is another kind of model."
+        """Move the average a step towards `model`. Raises `ValueError` if it is another kind of model.
+
+        Args:
+            model: the model that is trained, after a step
+        """
         average, now = self.model.state_dict(), model.state_dict()
         _check_alike(average, now, "model")
         decay = min(self.decay, (1 + self.steps)/(10 + self.steps)) if self.warm_up else self.decay
@@ -60,7 +69,14 @@ def _check_alike(first: dict[str, Tensor], other: dict[str, Tensor], name: str) 
 def soup(
     states: Iterable[dict[str, Tensor]], # state dicts of models of one form, at least one
 ) -> dict[str, Tensor]: # a state dict of the same form; whole numbers are those of the first
-    "The mean of several models' weights (Wortsman et al. 2022, arXiv 2203.05482). Raises `ValueError` (other forms)."
+    """The mean of several models' weights (Wortsman et al. 2022, arXiv 2203.05482). Raises `ValueError` (other forms).
+
+    Args:
+        states: state dicts of models of one form, at least one
+
+    Returns:
+        a state dict of the same form; whole numbers are those of the first
+    """
     states = list(states)
     if not states: raise ValueError("states must hold at least one state dict, got none")
     for i, state in enumerate(states): _check_alike(states[0], state, f"states[{i}]")
@@ -80,6 +96,10 @@ def refresh_batch_norm(
     """Gather the statistics of every batch norm anew, each batch weighted by its number of items.
 
     Raises `ValueError` for no batch, for a model without batch norm, and for one value a channel, as torch does.
+
+    Args:
+        model: its batch norms get new running means and variances; nothing else in it changes
+        batches: inputs, or tuples whose first member they are; of the training data, without labels
     """
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
     if not norms: raise ValueError("model has no batch norm that keeps statistics")
@@ -100,7 +120,15 @@ def refresh_batch_norm(
 
 # %% ../../nbs/lib/12_tricks_averaging.ipynb #72abf114
 class Average(Callback):
-    "Keeps an `EMA` of the learner's model, in `ema.model`; made anew at the start of each fit"
+    """Keeps an `EMA` of the learner's model, in `ema.model`; made anew at the start of each fit
+
+    Args:
+        decay: from 0 to below 1, see `EMA`
+        warm_up: begin with small decays
+
+    Holds:
+        ema: there once a fit has begun
+    """
     ema: EMA  # there once a fit has begun
     def __init__(self,
         decay: float = 0.99, # from 0 to below 1, see `EMA`
@@ -111,11 +139,19 @@ class Average(Callback):
     def before_fit(self,
         learn: Any, # the learner, whose model is copied
     ) -> None:
-        "Begin with the model as it is"
+        """Begin with the model as it is
+
+        Args:
+            learn: the learner, whose model is copied
+        """
         self.ema = EMA(learn.model, self._decay, self._warm_up)
 
     def after_step(self,
         learn: Any, # the learner, after a step of its optimizer
     ) -> None:
-        "Move the average"
+        """Move the average
+
+        Args:
+            learn: the learner, after a step of its optimizer
+        """
         self.ema.update(learn.model)

@@ -29,6 +29,9 @@ class Checkpointed(nn.Module):
     """A block that keeps only its input for the backward pass; its weights keep their names in a state dict.
 
     What a forward pass reads from a buffer *and* changes (spectral norm) is computed again from the changed one.
+
+    Args:
+        block: any module; random numbers inside it are drawn again as they were
     """
     def __init__(self,
         block: nn.Module, # any module; random numbers inside it are drawn again as they were
@@ -42,7 +45,15 @@ class Checkpointed(nn.Module):
         *inputs: Any, # what the block is called with
         **named: Any, # what it is called with by name
     ) -> Any: # what the block gives
-        "Run the block, for the backward pass a second time"
+        """Run the block, for the backward pass a second time
+
+        Args:
+            *inputs: what the block is called with
+            **named: what it is called with by name
+
+        Returns:
+            what the block gives
+        """
         def contexts() -> tuple[AbstractContextManager, AbstractContextManager]:
             return nullcontext(), _borrowed_buffers(self.block)
         return checkpoint(self.block, *inputs, use_reentrant=False, context_fn=contexts, **named)
@@ -60,6 +71,13 @@ def _with_prefix(module: nn.Module, state: dict, prefix: str, *_: Any) -> None:
 def checkpointed(
     block: nn.Module, # any module, such as one stage of a network
 ) -> Checkpointed: # the same, with less kept for the backward pass; the parameters are shared
-    "Trade time for memory (Chen et al. 2016, arXiv 1604.06174). Raises `TypeError` for what is no module."
+    """Trade time for memory (Chen et al. 2016, arXiv 1604.06174). Raises `TypeError` for what is no module.
+
+    Args:
+        block: any module, such as one stage of a network
+
+    Returns:
+        the same, with less kept for the backward pass; the parameters are shared
+    """
     if not isinstance(block, nn.Module): raise TypeError(f"block must be an nn.Module, got {type(block).__name__}")
     return Checkpointed(block)

@@ -52,7 +52,15 @@ def accumulate_callback(
     size: int, # batches for a step; the last window of an epoch may hold fewer
     count: Callable[..., Any] = len, # targets to what their mean loss divides by, such as `label_count`
 ) -> 'fastai.callback.core.Callback': # for a fastai `Learner`
-    "One step for `size` batches, with the gradient of all of them as one. Raises `ValueError` for a size below 1."
+    """One step for `size` batches, with the gradient of all of them as one. Raises `ValueError` for a size below 1.
+
+    Args:
+        size: batches for a step; the last window of an epoch may hold fewer
+        count: targets to what their mean loss divides by, such as `label_count`
+
+    Returns:
+        for a fastai `Learner`
+    """
     if size < 1: raise ValueError(f"size must be at least 1, got {size}")
     return _accumulate_class()(size, count)
 
@@ -106,7 +114,14 @@ def _mix_class() -> type:
 def mix_callback(
     mix: Callable[..., tuple] = mixup, # `mixup`, `cutmix`, or a `functools.partial` of one
 ) -> 'fastai.callback.core.Callback': # a last batch of one item, which has no partner, stays as it is
-    "Train with mixed pictures and any loss. Raises `TypeError` for what cannot be called."
+    """Train with mixed pictures and any loss. Raises `TypeError` for what cannot be called.
+
+    Args:
+        mix: `mixup`, `cutmix`, or a `functools.partial` of one
+
+    Returns:
+        a last batch of one item, which has no partner, stays as it is
+    """
     if not callable(mix): raise TypeError(f"mix must be callable, got {type(mix).__name__}")
     return _mix_class()(mix)
 
@@ -131,6 +146,14 @@ def ema_callback(
     decay: float = 0.99, # from 0 to below 1, see `EMA`
     warm_up: bool = True, # begin with small decays
 ) -> 'fastai.callback.core.Callback': # its average is `ema.model`, made anew with each fit
-    "Keep an `EMA` of the model. Raises `ValueError` for a decay that is not from 0 to below 1."
+    """Keep an `EMA` of the model. Raises `ValueError` for a decay that is not from 0 to below 1.
+
+    Args:
+        decay: from 0 to below 1, see `EMA`
+        warm_up: begin with small decays
+
+    Returns:
+        its average is `ema.model`, made anew with each fit
+    """
     if not 0 <= decay < 1: raise ValueError(f"decay must be from 0 to below 1, got {decay}; 1 would never learn")
     return _average_class()(decay, warm_up)

@@ -21,7 +21,13 @@ from ..foundations import Callback
 # %% ../../nbs/lib/12_tricks_mixing.ipynb #65c4ba54
 @dataclass(frozen=True)
 class Mixed:
-    "Two targets of which each item has a share: what `mixed` takes in the place of one"
+    """Two targets of which each item has a share: what `mixed` takes in the place of one
+
+    Holds:
+        first: targets [N, ...]
+        second: those of the other pictures, in the same form
+        share: λ, from 0 to 1: what counts of `first`
+    """
     first: Any # targets [N, ...]
     second: Any # those of the other pictures, in the same form
     share: float # λ, from 0 to 1: what counts of `first`
@@ -29,7 +35,11 @@ class Mixed:
     def __len__(self) -> int: return len(self.first)
 
 class mixed:
-    "A loss that takes `Mixed` targets too; plain ones go through as they are"
+    """A loss that takes `Mixed` targets too; plain ones go through as they are
+
+    Args:
+        loss: of predictions, target, and whatever else it takes
+    """
     def __init__(self,
         loss: Callable[..., Tensor], # of predictions, target, and whatever else it takes
     ) -> None:
@@ -55,7 +65,15 @@ def draw_share(
     alpha: float, # both parameters of the Beta distribution, above 0
     generator: torch.Generator | None = None, # for a repeatable draw; default torch's
 ) -> float: # λ, from 0 to 1
-    "A share from Beta(alpha, alpha). Raises `ValueError` for an alpha not above 0."
+    """A share from Beta(alpha, alpha). Raises `ValueError` for an alpha not above 0.
+
+    Args:
+        alpha: both parameters of the Beta distribution, above 0
+        generator: for a repeatable draw; default torch's
+
+    Returns:
+        λ, from 0 to 1
+    """
     if not alpha > 0: raise ValueError(f"alpha must be above 0, got {alpha}; for no mixing pass share=1.")
     return random.Random(int(torch.randint(2**62, (), generator=generator))).betavariate(alpha, alpha)
 
@@ -86,7 +104,18 @@ def mixup(
     share: float | None = None, # λ itself, from 0 to 1, in the place of a drawn one
     generator: torch.Generator | None = None, # for a repeatable draw; default torch's
 ) -> tuple: # the mixed pictures, then a `Mixed` for each target
-    "MixUp (Zhang et al. 2018, arXiv 1710.09412). Raises `ValueError` (numbers, sizes) and `TypeError` (targets)."
+    """MixUp (Zhang et al. 2018, arXiv 1710.09412). Raises `ValueError` (numbers, sizes) and `TypeError` (targets).
+
+    Args:
+        x: pictures or other numbers [N, ...], N at least 2
+        *targets: one or more [N, ...]
+        alpha: of the Beta distribution that λ comes from, above 0
+        share: λ itself, from 0 to 1, in the place of a drawn one
+        generator: for a repeatable draw; default torch's
+
+    Returns:
+        the mixed pictures, then a `Mixed` for each target
+    """
     other, share = _partners(x, targets, generator), _share(share, alpha, generator)
     pictures = x if share == 1 else share*x + (1 - share)*x[other]
     return pictures, *(Mixed(t, t[other], share) for t in targets)
@@ -106,7 +135,18 @@ def cutmix(
     share: float | None = None, # λ before the box is cut at the border, in the place of a drawn one
     generator: torch.Generator | None = None, # for a repeatable draw; default torch's
 ) -> tuple: # the pasted pictures, then a `Mixed` with the share that is left for each target (a tensor for masks)
-    "CutMix (Yun et al. 2019, arXiv 1905.04899). Raises `ValueError` (numbers, sizes) and `TypeError` (targets)."
+    """CutMix (Yun et al. 2019, arXiv 1905.04899). Raises `ValueError` (numbers, sizes) and `TypeError` (targets).
+
+    Args:
+        x: pictures [N, C, H, W], N at least 2
+        *targets: one or more [N, ...]; those that end in the size of the pictures, [N, ..., H, W], are pasted too
+        alpha: of the Beta distribution that λ comes from, above 0
+        share: λ before the box is cut at the border, in the place of a drawn one
+        generator: for a repeatable draw; default torch's
+
+    Returns:
+        the pasted pictures, then a `Mixed` with the share that is left for each target (a tensor for masks)
+    """
     if x.ndim != 4: raise ValueError(f"x must be pictures [N, C, H, W], got shape {list(x.shape)}")
     other, share = _partners(x, targets, generator), _share(share, alpha, generator)
     height, width = x.shape[2:]
@@ -121,7 +161,11 @@ def cutmix(
 
 # %% ../../nbs/lib/12_tricks_mixing.ipynb #a0bbadf1
 class Mix(Callback):
-    "Mixes the training batches of the course's `Learner`, and judges them with `mixed(loss_func)`"
+    """Mixes the training batches of the course's `Learner`, and judges them with `mixed(loss_func)`
+
+    Args:
+        mix: `mixup`, `cutmix`, or a `functools.partial` of one
+    """
     def __init__(self,
         mix: Callable[..., tuple] = mixup, # `mixup`, `cutmix`, or a `functools.partial` of one
     ) -> None:
@@ -130,17 +174,29 @@ class Mix(Callback):
     def before_fit(self,
         learn: Any, # the learner, whose loss function takes mixed targets until the fit ends
     ) -> None:
-        "Let the loss take mixed targets"
+        """Let the loss take mixed targets
+
+        Args:
+            learn: the learner, whose loss function takes mixed targets until the fit ends
+        """
         learn.loss_func = mixed(learn.loss_func)
 
     def before_batch(self,
         learn: Any, # the learner, with a batch; one of a single item, which has no partner, stays as it is
     ) -> None:
-        "Mix the batch"
+        """Mix the batch
+
+        Args:
+            learn: the learner, with a batch; one of a single item, which has no partner, stays as it is
+        """
         if len(learn.inputs) > 1: learn.inputs, learn.targets = self._mix(learn.inputs, learn.targets)
 
     def after_fit(self,
         learn: Any, # the learner, which gets its own loss function back
     ) -> None:
-        "Put the loss function back"
+        """Put the loss function back
+
+        Args:
+            learn: the learner, which gets its own loss function back
+        """
         if isinstance(learn.loss_func, mixed): learn.loss_func = learn.loss_func.loss

@@ -23,7 +23,17 @@ def accumulate(
     backward: Callable[[Tensor], Any] = Tensor.backward, # such as one that scales for fp16
 ) -> Tensor: # [], the loss of the large batch, without a graph
     """Add to the gradients those of the mean over all parts. A batch without a label adds zero.
-    Raises `ValueError` for no part."""
+    Raises `ValueError` for no part.
+
+    Args:
+        batches: the parts of one large batch, such as (inputs, targets)
+        loss_sum: loss_sum(*part): the sum of its losses, not their mean
+        count: count(*part): what it adds to the divisor of the large batch's mean
+        backward: such as one that scales for fp16
+
+    Returns:
+        [], the loss of the large batch, without a graph
+    """
     parts = list(batches)
     if not parts: raise ValueError("batches must hold at least one part, got none")
     total = sum(count(*part) for part in parts)
@@ -40,7 +50,14 @@ def multi_target(
     parts: Sequence[tuple[slice, Callable[..., Tensor]]], # columns of the output, and their loss
 ) -> Callable[..., Tensor]: # (output [N, K], a target for each part, or one [N, parts]) to a loss
     """The sum of losses, each over its own columns of the output. Raises `ValueError` for no part;
-    the loss does, unless the parts take each column once and there is a target for each."""
+    the loss does, unless the parts take each column once and there is a target for each.
+
+    Args:
+        parts: columns of the output, and their loss
+
+    Returns:
+        (output [N, K], a target for each part, or one [N, parts]) to a loss
+    """
     if not parts: raise ValueError("parts must hold at least one (slice, loss), got none")
     return partial(_sum_of_parts, list(parts))
 

@@ -21,7 +21,14 @@ from ..validate import check_choice
 # %% ../../nbs/lib/12_tricks_views.ipynb #c2d09a4a
 @dataclass(frozen=True)
 class View:
-    "A way to look at pictures: first mirrored, then turned, then moved in a circle"
+    """A way to look at pictures: first mirrored, then turned, then moved in a circle
+
+    Holds:
+        mirrored: left becomes right
+        turns: quarter turns against the clock, 0 to 3
+        down: pixels down; what leaves at the bottom comes in at the top
+        right: pixels to the right, likewise
+    """
     mirrored: bool = False # left becomes right
     turns: int = 0 # quarter turns against the clock, 0 to 3
     down: int = 0 # pixels down; what leaves at the bottom comes in at the top
@@ -30,7 +37,14 @@ class View:
     def forth(self,
         x: Tensor, # pictures or masks [..., H, W]
     ) -> Tensor: # the same, as this view shows them
-        "Show pictures in this view"
+        """Show pictures in this view
+
+        Args:
+            x: pictures or masks [..., H, W]
+
+        Returns:
+            the same, as this view shows them
+        """
         if self.mirrored: x = x.flip(-1)
         if self.turns: x = x.rot90(self.turns, (-2, -1))
         return x.roll((self.down, self.right), (-2, -1)) if self.down or self.right else x
@@ -39,7 +53,15 @@ class View:
         x: Tensor, # masks or maps [..., h, w] of the view; may be coarser than the picture by a whole factor
         size: Sequence[int] | None = None, # height and width of the picture; None: those of `x`
     ) -> Tensor: # the same, laid on the picture as it was
-        "Undo `forth`, exactly. Raises `ValueError` where a move is no whole number of places of a coarse map."
+        """Undo `forth`, exactly. Raises `ValueError` where a move is no whole number of places of a coarse map.
+
+        Args:
+            x: masks or maps [..., h, w] of the view; may be coarser than the picture by a whole factor
+            size: height and width of the picture; None: those of `x`
+
+        Returns:
+            the same, laid on the picture as it was
+        """
         if self.down or self.right:
             if self.turns % 2 and size is not None: size = size[::-1]
             high, wide = size or x.shape[-2:]
@@ -51,7 +73,15 @@ class View:
         points: Tensor, # [..., 2], x and y of the view from -1 (left, top edge) to 1 (right, bottom edge)
         size: Sequence[int], # height and width of the picture, pixels
     ) -> Tensor: # [..., 2], where they lie in the picture as it was
-        "Undo `forth` for points: exactly for mirrors and turns, to rounding for moves; 1 is the same edge as -1 there"
+        """Undo `forth` for points: exactly for mirrors and turns, to rounding for moves; 1 is the same edge as -1 there
+
+        Args:
+            points: [..., 2], x and y of the view from -1 (left, top edge) to 1 (right, bottom edge)
+            size: height and width of the picture, pixels
+
+        Returns:
+            [..., 2], where they lie in the picture as it was
+        """
         x, y = points.unbind(-1)
         high, wide = size[::-1] if self.turns % 2 else size
         if self.right: x = (x + 1 - 2*self.right/wide) % 2 - 1
@@ -72,7 +102,16 @@ def views(
     turns: bool = False, # each view also turned by one, two and three quarters; for square pictures
     move: int = 0, # each view also moved by so many pixels up, down, left and right
 ) -> list[View]: # the plain picture first; 2, 4 and 5 times as many for mirror, turns and move
-    "Ways to look at a picture. Raises `ValueError` for a negative move."
+    """Ways to look at a picture. Raises `ValueError` for a negative move.
+
+    Args:
+        mirror: each view also mirrored, left to right
+        turns: each view also turned by one, two and three quarters; for square pictures
+        move: each view also moved by so many pixels up, down, left and right
+
+    Returns:
+        the plain picture first; 2, 4 and 5 times as many for mirror, turns and move
+    """
     if move < 0: raise ValueError(f"move must not be negative, got {move}")
     moves = [(0, 0)] + [(move, 0), (-move, 0), (0, move), (0, -move)]*(move > 0)
     return [View(mirrored, turn, down, right) for mirrored in ((False, True) if mirror else (False,))
@@ -109,7 +148,18 @@ def tta(
     invert: str | Callable[[View, Tensor], Tensor] | None = None, # 'maps', 'points', a function; None: nothing to undo
     average: str = 'probability', # of softmax over dimension 1; or 'logit', 'value': the outputs as they are
 ) -> Tensor: # in the shape of the model's output; for 'probability' the logarithm of the mean
-    "Average a model's answers over views of the pictures. Raises `ValueError` for views or outputs that do not fit."
+    """Average a model's answers over views of the pictures. Raises `ValueError` for views or outputs that do not fit.
+
+    Args:
+        model: from pictures to logits [N, C], maps [N, C, h, w] or points [N, P, 2]; asked in evaluation mode
+        x: pictures [N, ..., H, W], on the model's device
+        views: at least one, such as `views()`
+        invert: 'maps', 'points', a function; None: nothing to undo
+        average: of softmax over dimension 1; or 'logit', 'value': the outputs as they are
+
+    Returns:
+        in the shape of the model's output; for 'probability' the logarithm of the mean
+    """
     views = list(views)
     _check_average(invert, average)
     if not views: raise ValueError("views must hold at least one view, got none")

@@ -29,7 +29,16 @@ def draw_pet(
     seed: int | Sequence[int], # everything else about the picture follows from it
     size: tuple[int, int] = (200, 640), # shortest and longest side allowed, in pixels, 64 to 1024, at least 32 apart
 ) -> tuple: # the picture (PIL, RGB, never square) and its trimap (PIL, 1 pet, 2 background, 3 border)
-    "Draw one pet. Raises `ValueError` for a breed or a size that cannot be drawn."
+    """Draw one pet. Raises `ValueError` for a breed or a size that cannot be drawn.
+
+    Args:
+        breed: one of `PET_BREEDS`
+        seed: everything else about the picture follows from it
+        size: shortest and longest side allowed, in pixels, 64 to 1024, at least 32 apart
+
+    Returns:
+        the picture (PIL, RGB, never square) and its trimap (PIL, 1 pet, 2 background, 3 border)
+    """
     with needs('vision'): from PIL import Image
     if breed not in PET_BREEDS: raise ValueError(f"breed must be one of {', '.join(PET_BREEDS)}, got {breed!r}")
     if not (64 <= size[0] <= size[1] - 32 and size[1] <= 1024):
@@ -118,7 +127,20 @@ def draw_pets(
 ) -> Path: # the folder: images/, annotations/, planted.csv
     """Draw a set of cats and dogs laid out like the Oxford-IIIT Pet set.
 
-    Raises `ValueError` for a number out of range or another folder at `path`."""
+    Raises `ValueError` for a number out of range or another folder at `path`.
+
+    Args:
+        path: the folder to make; if it is there already it is checked and returned
+        n_per_breed: pictures of each of the 12 breeds, at least 1
+        seed: 0 or more; the same seed draws the same pictures
+        size: shortest and longest side allowed, in pixels
+        label_errors: share of the pictures that show another breed than they are called, 0 to 0.5
+        near_duplicates: share that nearly repeat another picture of the breed, 0 to 0.25
+        quiet: do not say that drawing takes a while
+
+    Returns:
+        the folder: images/, annotations/, planted.csv
+    """
     path = Path(path)
     if n_per_breed < 1: raise ValueError(f"n_per_breed must be at least 1, got {n_per_breed}")
     if seed < 0: raise ValueError(f"seed must be 0 or more, got {seed}")
