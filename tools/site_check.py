@@ -1,8 +1,9 @@
-"""Look at the built site in a browser: `python -m tools.site_check [--pictures FOLDER] [--all] [PAGE...]`.
+"""Look at the built site in a browser: `python -m tools.site_check [--built] [--pictures FOLDER] [--all] [PAGE...]`.
 
 Every page at 375 and 1280 pixels, light and dark: requests to other hosts, errors, formulas that are not typeset,
 accessibility (axe), width, weight; and whether the search finds every public name and every word of the glossary.
-Needs Chromium, Node and what `site/package-lock.json` names. Where one of them is missing it says so and ends with 0.
+`--built` takes the site as it stands. Needs Chromium, Node and what `site/package-lock.json` names. Where one of them
+is missing it says so and ends with 0.
 """
 import json
 import shutil
@@ -48,10 +49,11 @@ def main() -> int:
     if not (site/"node_modules").exists() and subprocess.call([npm, "ci", "--silent"], cwd=site):
         print("The pages were not looked at in a browser: npm could not install what site/package-lock.json names.")
         return 0
-    if not widgets_hold(site, npm) or build(ROOT, out): return 1
+    wanted = [a for a in sys.argv[1:] if a != "--built"]
+    if not widgets_hold(site, npm) or ("--built" not in sys.argv and build(ROOT, out)): return 1
     (out/"words.json").write_text(json.dumps(searched(ROOT)), encoding="utf-8")
     command = [node, str(site/"check.mjs"), str(out/"html"), browser, str(out/"words.json")]
-    return subprocess.call([*command, *sys.argv[1:]])
+    return subprocess.call([*command, *wanted])
 
 
 if __name__ == "__main__": sys.exit(main())

@@ -1,4 +1,5 @@
 """The promise of `backbone`: a map of features [N, C, h/32, w/32], C its `n_features`, and most of the network in it; or a ValueError at once."""
+import re
 import warnings
 
 import pytest
@@ -16,6 +17,10 @@ from tests.fine_tuning.test_fine_tuning import make_dls, quiet  # noqa: E402
 
 TIMM = ('resnet10t', 'convnext_atto', 'swin_tiny_patch4_window7_224', 'swinv2_cr_tiny_ns_224', 'mambaout_femto', 'efficientvit_m0', 'nest_tiny',
         'maxvit_rmlp_pico_rw_256', 'inception_v3', 'efficientnet_b2_pruned', 'vgg11', 'hgnet_tiny', 'test_vit', 'mixer_s32_224', 'qwen3_vit_88m_enc')
+TORCHVISION = ('alexnet', 'convnext_tiny', 'densenet121', 'efficientnet_b0', 'efficientnet_v2_s', 'googlenet', 'inception_v3', 'maxvit_t', 'mnasnet0_5',
+               'mobilenet_v2', 'mobilenet_v3_large', 'mobilenet_v3_small', 'regnet_x_400mf', 'regnet_y_400mf', 'resnet18', 'resnet50', 'resnext50_32x4d',
+               'shufflenet_v2_x0_5', 'squeezenet1_0', 'squeezenet1_1', 'swin_t', 'swin_v2_t', 'vgg11', 'vgg13_bn', 'vgg16', 'vgg19_bn', 'vit_b_16',
+               'vit_b_32', 'wide_resnet50_2')  # of each family the smallest, and whatever is cut elsewhere; the deeper ones are `slow`
 ONE_VECTOR = 'one vector', 'cannot be a body'
 
 
@@ -47,7 +52,7 @@ def promised(arch):
     mean, std = (made_for.mean, made_for.std) if made_for else imagenet_stats
     assert body.stats == (tuple(mean), tuple(std))
     if callable(arch):
-        with torch.device('meta'): whole = sum(p.numel() for p in arch(weights=None).parameters())
+        whole = torchvision.models.get_model_weights(arch.__name__).DEFAULT.meta['num_params']
         assert sum(p.numel() for p in body.parameters()) > whole/10
     return True
 
@@ -57,10 +62,23 @@ def test_promise_timm(arch):
     assert promised(arch) == (arch not in ('test_vit', 'mixer_s32_224', 'qwen3_vit_88m_enc'))
 
 
-@pytest.mark.parametrize('name', torchvision_names())
-def test_promise_torchvision(name):
+def promise_torchvision(name):
     refused = name in ('alexnet', 'vgg11', 'vgg11_bn', 'vgg13', 'vgg13_bn') or name.startswith(('vit_', 'maxvit', 'googlenet', 'inception'))
     assert promised(getattr(torchvision.models, name)) != refused
+
+
+@pytest.mark.parametrize('name', TORCHVISION)
+def test_promise_torchvision(name): promise_torchvision(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', sorted({*torchvision_names()} - {*TORCHVISION}))
+def test_promise_of_the_others_of_torchvision(name): promise_torchvision(name)
+
+
+def test_every_family_of_torchvision_is_tried():
+    family = lambda name: re.match('[a-z]+(_v2|_x|_y|_v3_large|_v3_small)?', name)[0]
+    assert {family(n) for n in torchvision_names()} == {family(n) for n in TORCHVISION}
 
 
 @pytest.mark.slow

@@ -35,6 +35,7 @@ def optional(path):
         if isinstance(node, ast.With) and ast.unparse(node.items[0].context_expr).startswith("needs("):
             extra = ast.literal_eval(node.items[0].context_expr.args[0])
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING": return
+        if isinstance(node, ast.Try) and any(h.type and ast.unparse(h.type) == "ImportError" for h in node.handlers): return  # does without
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else (
             [node.module] if isinstance(node, ast.ImportFrom) and not node.level else [])
         for top in {n.split(".")[0] for n in names} - BASE: yield node.lineno, CALLED.get(top, top), extra
@@ -49,7 +50,7 @@ def whole_package(path):
     return found and found[1]
 
 
-LATER = ("core.py", "foundations/pieces.py", "collab/ids.py", "exercises/questions.py", "tricks/fastai_callbacks.py")  # to mend
+LATER = ("core.py", "foundations/pieces.py")  # to mend
 MODULES = sorted(p for p in (ROOT/"course_lib").rglob("*.py") if any(optional(p))
                  and p.relative_to(ROOT/"course_lib").as_posix() not in LATER)
 
