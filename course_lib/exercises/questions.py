@@ -129,7 +129,7 @@ class _QuizView:
 
     def _button(self, choice: dict) -> Any: # an `ipywidgets.Button`
         "The button of one choice"
-        from ipywidgets import Button
+        with needs('course'): from ipywidgets import Button
         text = choice['text'].replace('`', '')
         button = Button(description=text, tooltip=text, layout=self.wide)
         button.on_click(lambda b: self.choose(b, choice))
@@ -138,7 +138,7 @@ class _QuizView:
 
     def choose(self, button: Any, choice: dict) -> None:
         "Explain the choice; the first one counts"
-        from ipywidgets import HTML
+        with needs('course'): from ipywidgets import HTML
         if not self.answered: self.game.answer(choice)
         self.answered, button.disabled = True, True
         mark, text = '✓ Right.' if choice['right'] else '✗ No.', code_spans(choice['text'].rstrip('.'))

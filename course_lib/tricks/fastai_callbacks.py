@@ -12,6 +12,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..extras import needs
 from .averaging import EMA
 from .mixing import mixed, mixup
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING: import fastai.callback.core
 @functools.cache
 def _accumulate_class() -> type:
     "The class of the callback, made when fastai is there"
-    from fastai.callback.core import Callback, CancelBatchException
-    from fastai.callback.fp16 import MixedPrecision
+    with needs('vision'):
+        from fastai.callback.core import Callback, CancelBatchException
+        from fastai.callback.fp16 import MixedPrecision
 
     class AccumulateCallback(Callback):
         "One step for several batches"
@@ -81,7 +83,7 @@ def _itself(x: Any) -> Any: return x
 @functools.cache
 def _mix_class() -> type:
     "The class of the callback, made when fastai is there"
-    from fastai.callback.core import Callback
+    with needs('vision'): from fastai.callback.core import Callback
 
     class MixCallback(Callback):
         "Mixes the training batches; the targets of the Learner stay as they are, for metrics"
@@ -129,7 +131,7 @@ def mix_callback(
 @functools.cache
 def _average_class() -> type:
     "The class of the callback, made when fastai is there"
-    from fastai.callback.core import Callback
+    with needs('vision'): from fastai.callback.core import Callback
 
     class AverageCallback(Callback):
         "Keeps an `EMA` of the Learner's model"
