@@ -151,6 +151,56 @@ def tumours() -> tuple[Tensor, Tensor]:
     return (x - x.mean(0))/x.std(0), torch.tensor(d.target)
 
 
+@lru_cache
+def drawn_classes() -> tuple[Tensor, Tensor]:
+    "Four classes of points with twenty numbers each, a tenth of them called wrongly"
+    from sklearn.datasets import make_classification
+    x, y = make_classification(8000, 20, n_informative=8, n_redundant=4, n_classes=4, flip_y=0.1, random_state=0)
+    return torch.tensor(x, dtype=torch.float32), torch.tensor(y)
+
+
+@lru_cache
+def passengers() -> tuple[Tensor, Tensor]:
+    "Passengers of the Titanic: class, sex, age, fare and relatives, standardized; who lived"
+    root = os.environ.get("COURSE_LIB_DATA")
+    if not root: raise SystemExit("set COURSE_LIB_DATA to the folder with the real data")
+    df = pd.read_csv(Path(root)/"titanic_raw.csv").rename(columns=str.lower)
+    x = df[["pclass", "age", "fare", "sibsp", "parch"]].astype(float).assign(woman=(df["sex"] == "female")*1.)
+    x = x.fillna(x.median())
+    return torch.tensor(((x - x.mean())/x.std()).to_numpy(), dtype=torch.float32), torch.tensor(df["survived"].to_numpy())
+
+
+@lru_cache
+def wines() -> tuple[Tensor, Tensor]:
+    "Measurements of 178 wines, standardized; one of three growers"
+    from sklearn.datasets import load_wine
+    d = load_wine()
+    x = torch.tensor(d.data, dtype=torch.float32)
+    return (x - x.mean(0))/x.std(0), torch.tensor(d.target)
+
+
+@lru_cache
+def openings() -> tuple[Tensor, Tensor]:
+    "The first forty words of film reviews as codes of the 800 commonest; liked or not"
+    df = table("imdb_sample", "texts.csv")
+    split = [t.lower().split()[:40] for t in df["text"]]
+    common = pd.Series([w for t in split for w in t]).value_counts().index[:799]
+    place = {w: i + 1 for i, w in enumerate(common)}
+    x = torch.tensor([[place.get(w, 0) for w in t] + [0]*(40 - len(t)) for t in split])
+    return x, torch.tensor((df["label"] == "positive").astype("int64").to_numpy())
+
+
+@lru_cache
+def photograph() -> tuple[Tensor, Tensor]:
+    "Places in scikit-learn's flower as 24 waves; how bright it is there"
+    from sklearn.datasets import load_sample_image
+    g = torch.Generator().manual_seed(5)
+    im = F.avg_pool2d(torch.tensor(load_sample_image("flower.jpg")).float().mean(-1)[None], 6)[0]
+    places = torch.cartesian_prod(*(torch.linspace(-1, 1, n) for n in im.shape))
+    waves = places@(5*torch.randn(2, 12, generator=g))
+    return torch.cat([waves.sin(), waves.cos()], 1), (im.flatten() - im.mean())/im.std()
+
+
 # ------------------------------------------------------------------ networks
 
 def mlp(*sizes: int) -> nn.Module:
@@ -230,6 +280,14 @@ class Factors(nn.Module):
         u, f = self.user(x[:, 0]), self.film(x[:, 1])
         out = self.net(torch.cat([u, f], 1))[:, 0] if self.net is not None else (u*f).sum(1)
         return 5.5*torch.sigmoid(out + sum(b(x[:, i])[:, 0] for i, b in enumerate(self.biases)))
+
+
+class Bag(nn.Module):
+    "The mean of the vectors of all words, and a layer on it"
+    def __init__(self, words: int, size: int, out: int):
+        super().__init__()
+        self.vectors, self.head = nn.Embedding(words, size), mlp(size, 32, out)
+    def forward(self, x: Tensor) -> Tensor: return self.head(self.vectors(x).mean(1))
 
 
 class One(nn.Module):
@@ -377,6 +435,27 @@ LIST = [
     Problem("free body", lambda: upper_digits(300), lambda: transferred(False), "adamw", 32, 150, 0.01),
 ]
 
+# for development only: added when its half was recorded, before any of the final half was run
+MORE = [
+    Problem("drawn classes, few, long", of(drawn_classes, 400, 2000), lambda: mlp(20, 64, 4), "adamw", 32, 250, 0.05),
+    Problem("drawn classes, SGD, large batches", of(drawn_classes, 5000, 2000), lambda: mlp(20, 64, 64, 4), "sgd", 1000,
+            60),
+    Problem("drawn classes, short", of(drawn_classes, 6000, 2000), lambda: mlp(20, 64, 64, 4), "adam", 64, 140),
+    Problem("passengers, SGD", of(passengers, 600, 280), lambda: mlp(6, 32, 32, 2), "sgd", 32, 240, 1e-3),
+    Problem("passengers, long", of(passengers, 400, 480), lambda: mlp(6, 64, 2), "adam", 16, 400),
+    Problem("wines", of(wines, 90, 88), lambda: mlp(13, 32, 3), "adam", 16, 120),
+    Problem("colours, fully connected", pets(2400), lambda: mlp(768, 32, 10), "adam", 128, 200),
+    Problem("handwriting, convolutions, SGD", handwriting(4800), lambda: conv(1, 10, 8), "sgd", 128, 110),
+    Problem("handwriting, recurrent", handwriting(4000), lambda: Recurrent(14, 32, 10), "adamw", 64, 125, 0.01),
+    Problem("openings of reviews", of(openings, 700, 300), lambda: Bag(800, 32, 2), "adam", 32, 220),
+    Problem("ratings, product, AdamW", films(12000), lambda: Factors(610, 600, 8), "adamw", 128, 280, 0.05, "numbers"),
+    Problem("characters, attention", of(text, 7000, 500), lambda: Attention(100, 10, 100, True), "adamw", 64, 160, 0.05),
+    Problem("photograph", of(photograph, 2500, 2000), lambda: One(mlp(24, 64, 64, 1)), "adam", 128, 240, kind="numbers"),
+    Problem("photograph, SGD", of(photograph, 4000, 2000), lambda: One(mlp(24, 64, 64, 1)), "sgd", 64, 180,
+            kind="numbers"),
+    Problem("free body, SGD", lambda: upper_digits(250), lambda: transferred(False), "sgd", 16, 150),
+]
+
 
 def lr_inputs(data: Callable[[], tuple[Tensor, Tensor]]) -> int:
     "How many numbers a row holds"
@@ -387,7 +466,8 @@ def halves() -> dict[str, list[str]]:
     "{'development', 'final'}: names, by a coin whose seed was written down before anything was run"
     names = sorted(p.name for p in LIST)
     random.Random(COIN).shuffle(names)
-    return {"development": sorted(names[:len(names)//2]), "final": sorted(names[len(names)//2:])}
+    return {"development": sorted(names[:len(names)//2]) + [p.name for p in MORE],
+            "final": sorted(names[len(names)//2:])}
 
 
 # ------------------------------------------------------------------ records
@@ -479,7 +559,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--list", action="store_true")
     args = parser.parse_args()
-    mine = [p for p in LIST if p.name in halves()[args.half] and args.only in (None, p.name)]
+    mine = [p for p in LIST + MORE if p.name in halves()[args.half] and args.only in (None, p.name)]
     if args.list: print(*(f"{p.name}: {p.opt}, batches of {p.bs}, {p.steps} steps" for p in mine), sep="\n"); return
     for problem in mine:
         if problem.name not in set(recorded(args.half, "curves").problem):
