@@ -474,7 +474,8 @@ def halves() -> dict[str, list[str]]:
 
 RATES = {"sgd": [10**(k/3) for k in range(-9, 4)], "adam": [10**(k/3) for k in range(-12, 1)]}
 RATES["adamw"] = RATES["adam"]
-SHARES = (1/8, 1/4)  # of the planned steps that a short run gets, and of the batches where it keeps to a part
+SHARES = (1/8, 1/4)  # of the planned steps that a short run on all data gets
+PARTS = (1/8, 1/4, 1/2)  # of the batches where a short run keeps to a part, and of the planned steps
 SEARCHES = 12  # their batches are other ones than those of the runs
 
 
@@ -522,10 +523,12 @@ def runs(problem: Problem, seed: int, have: set[tuple[str, float]]) -> list[dict
         at = [steps_of(problem, share) for share in (*SHARES, 1)]
         for share, seen in zip((*SHARES, 1.), trained(problem, seed, problem.order(seed, problem.steps, 0), at)[1]):
             note("whole" if share == 1 else "on the way", share, seen)
+    for share in PARTS:
+        if ("part", share) not in have:
+            steps = steps_of(problem, share)
+            note("part", share, trained(problem, seed, part_order(problem, seed, share), [steps])[1][0])
     for share in SHARES:
         steps = steps_of(problem, share)
-        if ("part", share) not in have:
-            note("part", share, trained(problem, seed, part_order(problem, seed, share), [steps])[1][0])
         if ("short", share) not in have:
             losses, seen = trained(problem, seed, problem.order(seed, steps, 2), [steps])
             note("short", share, seen[0])
@@ -535,7 +538,8 @@ def runs(problem: Problem, seed: int, have: set[tuple[str, float]]) -> list[dict
 
 def curves(problem: Problem, searches: int) -> list[dict]:
     "The raw losses of searches as `find_lr` makes them, in one column"
-    return [{"problem": problem.name, "seed": seed, "losses": " ".join(f"{x:.5g}" for x in curve.runs[0].tolist())}
+    return [{"problem": problem.name, "seed": seed, "examples": len(problem.y),
+             "losses": " ".join(f"{x:.5g}" for x in curve.runs[0].tolist())}
             for seed, curve in enumerate(lr_finder.search(problem, list(range(searches)), streams=(1,)))]
 
 

@@ -20,8 +20,8 @@ from torch import Tensor
 from ..core import Estimate, mean_ci
 from ..extras import needs
 from .fastai_rules import slide, valley
-from .rules import log_smooth, minimum, moving_average, robust, steep
-from .trials import _ABOVE_THE_PART, grid_rates, pick_trial, trial_plan, trial_rates
+from .rules import log_smooth, lowest, minimum, moving_average, robust, steep
+from .trials import _POWER, grid_rates, pick_trial, settle, trial_plan, trial_rates
 
 # %% ../../nbs/lib/05_lr_finder_curve.ipynb #89600dcd
 @dataclass(frozen=True)
@@ -69,13 +69,13 @@ def _fall(lrs: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
     return fall, 4.2*(1 + 8/n)*noise/under.clamp_min(1)**0.5 + 1e-6*head.mean().abs()
 
 # %% ../../nbs/lib/05_lr_finder_curve.ipynb #9e49bec2
-METHODS = ('robust', 'trials', 'valley', 'slide', 'steep', 'minimum')
+METHODS = ('robust', 'trials', 'lowest', 'valley', 'slide', 'steep', 'minimum')
 _RULES: dict[str, Callable] = {'valley': valley, 'slide': slide, 'steep': steep, 'minimum': minimum}
 
 def _read(method: str, lrs: Tensor, losses: Tensor, num_it: int) -> 'float | NoSuggestion':
     "What a rule says to the raw losses of one search"
     if (none := _trouble(lrs, losses, num_it)) is not None: return none
-    if method == 'robust': return robust(lrs[:_finite(losses)], losses[:_finite(losses)])
+    if method in ('lowest', 'robust'): return lowest(lrs[:_finite(losses)], losses[:_finite(losses)])
     part = slice(num_it//10, max(len(losses) - 5, 0))  # fastai's cut
     cut_lrs, cut = lrs[part].float(), moving_average(losses)[part].float()
     keep = int((~cut.isnan()).long().cumprod(0).sum())
@@ -113,6 +113,8 @@ class LRCurve:
     num_it: int # how many rates were asked for
     ratios: tuple[float, ...] = (1.,) # rate of each parameter group as a multiple of the last group's
     stopped: bool = False # whether a repeat was stopped because the loss diverged
+    usual: float | None = None # a rate usual for the optimizer, see `robust`; None if it is not known
+    in_pass: int | None = None # optimizer steps of a pass over the data, if the loader had a length
     _trial: Callable | None = field(default=None, repr=False) # runs short trainings for 'trials'
 
     def __post_init__(self) -> None:
@@ -156,8 +158,8 @@ class LRCurve:
     def suggest(
         self,
         method: str = 'robust', # one of `METHODS`
-        total_steps: int | None = None, # for 'trials': steps of the run you plan, from 40; default `4*num_it`
-        epochs: float | None = None, # for 'trials': the same in passes over the data
+        total_steps: int | None = None, # for 'robust', 'trials': steps of the run you plan; default `4*num_it`
+        epochs: float | None = None, # the same in passes over the data
         runs: float = 1, # for 'trials' judged by `valid`: what they may cost, in planned runs, at least 1; 2.5 is surer
     ) -> 'float | NoSuggestion': # the rate, or why there is none
         """A learning rate from the curve, of repeats the geometric mean. Raises `ValueError` for what cannot be asked.
@@ -173,19 +175,17 @@ class LRCurve:
         """
         if method not in METHODS: raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
         if method == 'trials': return self._pick(total_steps, epochs, runs)
-        asked = {'total_steps': total_steps, 'epochs': epochs, 'runs': None if runs == 1 else runs}
+        if runs != 1: raise ValueError(f"runs is for method='trials' only, got it with {method!r}")
+        asked = {'total_steps': total_steps, 'epochs': epochs}
         for name, value in asked.items():
-            if value is not None: raise ValueError(f"{name} is for method='trials' only, got it with {method!r}")
-        found = self._found(method)
+            if value is not None and method != 'robust':
+                raise ValueError(f"{name} is for 'robust' and 'trials' only, got it with {method!r}")
+        found = self._found(method, self._passes(total_steps, epochs) if method == 'robust' else None)
         return found if isinstance(found, NoSuggestion) else found.value
 
     def suggestions(self) -> 'dict[str, Estimate | NoSuggestion]': # by method, without 'trials'
-        """What every rule says, with a 95% interval over the repeats (no bounds from one search)
-
-        Returns:
-            by method, without 'trials'
-        """
-        return {m: self._found(m) for m in METHODS if m != 'trials'}
+        "What every rule says, with a 95% interval over the repeats (no bounds from one search)"
+        return {m: self._found(m, self._passes()) for m in METHODS if m != 'trials'}
 
     def trial_losses(
         self,
@@ -232,36 +232,54 @@ class LRCurve:
         """
         return _frame(self)
 
-    def _found(self, method: str) -> 'Estimate | NoSuggestion':
+    def _found(self, method: str, passes: float | None = None) -> 'Estimate | NoSuggestion':
         "What a rule says to all repeats, or the first reason not to answer"
         found = [_read(method, self.lrs[:len(run)], run, self.num_it) for run in self.runs]
         none = [f for f in found if isinstance(f, NoSuggestion)]
-        return none[0] if none else _geometric([f for f in found if not isinstance(f, NoSuggestion)])
+        rates = [f for f in found if not isinstance(f, NoSuggestion)]
+        if method == 'robust': rates = [robust(rate, self.usual, passes) for rate in rates]
+        return none[0] if none else _geometric(rates)
 
-    def _planned(self, total_steps: int | None, epochs: float | None, in_pass: int | None) -> int:
+    def _passes(self, total_steps: int | None = None, epochs: float | None = None) -> float | None:
+        "How often the planned run sees each example, if that is known"
+        if total_steps is not None and epochs is not None: raise ValueError("give total_steps or epochs, not both")
+        for name, value in (('total_steps', total_steps), ('epochs', epochs)):
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} must be a number above 0, got {value!r}")
+        if epochs is not None: return epochs
+        if self.in_pass is not None: return (4*self.num_it if total_steps is None else total_steps)/self.in_pass
+        if total_steps is None: return None
+        raise ValueError("total_steps needs a loader with a length, to know how often each example is seen: give epochs")
+
+    def _planned(self, total_steps: int | None, epochs: float | None) -> int:
         "Steps of the planned run"
         if epochs is None: total_steps = 4*self.num_it if total_steps is None else total_steps
         elif total_steps is not None: raise ValueError("give total_steps or epochs, not both")
-        elif in_pass is None: raise ValueError("epochs needs a loader with a length: give total_steps")
-        else: total_steps = round(epochs*in_pass)
+        elif self.in_pass is None: raise ValueError("epochs needs a loader with a length: give total_steps")
+        else: total_steps = round(epochs*self.in_pass)
         if total_steps < 40:
             raise ValueError(f"total_steps must be at least 40, got {total_steps}"
-                             + (f" from {epochs} epochs of {in_pass} steps" if epochs is not None else ""))
+                             + (f" from {epochs} epochs of {self.in_pass} steps" if epochs is not None else ""))
         return total_steps
 
     def _pick(self, total_steps: int | None, epochs: float | None, runs: float) -> 'float | NoSuggestion':
         "What short runs say"
         if self._trial is None: raise ValueError("method='trials' needs the model: this curve was not made by find_lr")
-        share, count = trial_plan(runs)
-        batches, in_pass, judged = self._trial.about()  # type: ignore[attr-defined]
-        planned, start = self._planned(total_steps, epochs, in_pass), self.suggest('robust')
+        rounds = trial_plan(runs)
+        batches, judged = self._trial.about()  # type: ignore[attr-defined]
+        planned = self._planned(total_steps, epochs)
         if not judged and runs != 1:
             raise ValueError("runs is for trials judged by validation data: pass valid= to find_lr")
+        if judged and batches is None: raise ValueError("trials judged by valid= need a loader dl with a length")
+        start = self.suggest('robust', None if self.in_pass is None else planned)
         if isinstance(start, NoSuggestion): return start
         if not judged: return pick_trial(trial_rates(start), self.trial_losses(trial_rates(start), planned//4))
-        if batches is None: raise ValueError("trials judged by valid= need a loader dl with a length")
-        rates, steps, part = grid_rates(start, count), max(round(planned*share), 10), max(round(batches*share), 1)
-        return _ABOVE_THE_PART*pick_trial(rates, self.trial_losses(rates, steps, part))
+        answer = start
+        for share, count, thirds in rounds:
+            rates, steps, part = grid_rates(answer, count, thirds), round(planned*share), max(round(batches*share), 1)
+            best = pick_trial(rates, self.trial_losses(rates, steps, part), _POWER)
+            answer = settle(best, share, start)
+        return answer
 
     def _repr_png_(self) -> bytes: return _png(self)
 
@@ -292,7 +310,7 @@ def _png(curve: LRCurve) -> bytes:
     return buffer.getvalue()
 
 # %% ../../nbs/lib/05_lr_finder_curve.ipynb #3dd9a9a9
-_MARKS = dict(zip(('robust', 'minimum', 'steep', 'valley', 'slide', 'trials'), 'osD^vP'))
+_MARKS = dict(zip(('robust', 'minimum', 'steep', 'valley', 'slide', 'trials', 'lowest'), 'osD^vP*'))
 
 def _band(curve: LRCurve) -> tuple[Any, Any]:
     "Lowest and highest smoothed loss of the repeats at each rate"

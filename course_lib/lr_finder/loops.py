@@ -130,6 +130,27 @@ def _set_rate(opt: torch.optim.Optimizer, rate: float, ratios: _Rates) -> None:
         if isinstance(group['lr'], Tensor): group['lr'].fill_(rate*ratio)
         else: group['lr'] = rate*ratio
 
+# %% ../../nbs/lib/05_lr_finder_loops.ipynb #d7a10002
+_ADAPTIVE = ('adam', 'rms', 'lamb')
+
+def _usual(name: str, momentum: float) -> float | None:
+    "A usual rate for the optimizer of this name, which `robust` weighs with the curve; None for one that is not known"
+    if any(part in name.lower() for part in _ADAPTIVE): return 0.1
+    return 10*(1 - momentum) if name.lower() in ('sgd', 'momentum') and momentum < 1 else None
+
+def _usual_of(opt: torch.optim.Optimizer) -> float | None:
+    "A usual rate for a torch optimizer"
+    momentum = float(opt.param_groups[-1].get('momentum', 0.))
+    found = [_usual(kind.__name__, momentum) for kind in type(opt).__mro__]
+    return next((usual for usual in found if usual is not None), None)
+
+def _usual_of_fastai(opt: Any) -> float | None:
+    "A usual rate for a fastai optimizer, which is known by its steps, or for the torch optimizer that it wraps"
+    if isinstance(getattr(opt, 'opt', None), torch.optim.Optimizer): return _usual_of(opt.opt)
+    names = [getattr(step, '__name__', '').removesuffix('_step') for step in getattr(opt, 'cbs', ())]
+    found = [_usual(name, float(opt.hypers[-1].get('mom', 0.))) for name in names]
+    return next((usual for usual in found if usual is not None), None)
+
 # %% ../../nbs/lib/05_lr_finder_loops.ipynb #70547651
 class _Loop:
     "A plain training loop: gives each rate one optimizer step and records the loss"
@@ -150,6 +171,7 @@ class _Loop:
         self.scaler: Any = amp if given else torch.amp.GradScaler(self.device.type, enabled=amp == torch.float16)
         self.dtype: Any = torch.float16 if given else amp
         self.ratios = _ratios([float(group['lr']) for group in self.opt.param_groups])
+        self.usual = _usual_of(self.opt)
 
     def holds(self) -> list:
         "What the loop can change"
@@ -302,6 +324,7 @@ class _LearnerLoop:
         self.learn, self.keep, self.dl, self.valid = learn, keep, learn.dls.train, valid
         self.accumulate, self.process_group = 1, process_group
         self.ratios: tuple[float, ...] = (1.,)
+        self.usual: float | None = None  # known when it has an optimizer
 
     def holds(self) -> list:
         "What the loop can change"
@@ -335,6 +358,7 @@ class _LearnerLoop:
         learn, losses = self.learn, []  # type: ignore[var-annotated]
         if learn.opt is None: learn.create_opt()
         self.ratios = _ratios([float(hyper['lr']) for hyper in learn.opt.hypers])
+        self.usual = _usual_of_fastai(learn.opt)
         self._silence()
         setter = _rate_setter(self, rates, stop, moms, losses)
         with learn.no_logging(), learn.no_mbar(): learn.fit(len(rates)//len(learn.dls.train) + 1, cbs=setter)

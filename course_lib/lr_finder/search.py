@@ -39,6 +39,11 @@ class _Stop:
         return not math.isfinite(smooth) or smooth - self.best > 3*abs(self.best)
 
 # %% ../../nbs/lib/05_lr_finder_search.ipynb #467f69b6
+def _in_pass(loop: '_Loop | _LearnerLoop') -> int | None:
+    "Optimizer steps of a pass over the data, if the loader has a length"
+    batches = _length(loop.dl)
+    return None if batches is None else max(batches//loop.accumulate, 1)
+
 def _final_losses(loop: '_Loop | _LearnerLoop', rates: Sequence[float], steps: int, batches: int | None = None
                   ) -> list[float]:
     "The loss after a one-cycle run at each rate, on so many `batches` or all; inf where it diverged"
@@ -92,11 +97,10 @@ class _Again:
         "The final loss of a one-cycle run at each rate, see `_final_losses`"
         return _final_losses(self.loop(), rates, steps, batches)
 
-    def about(self) -> tuple[int | None, int | None, bool]:
-        "Batches and optimizer steps of a pass, if the loader has a length, and whether there is validation data"
+    def about(self) -> tuple[int | None, bool]:
+        "Batches of a pass, if the loader has a length, and whether there is validation data"
         loop = self.loop()
-        batches = _length(loop.dl)
-        return batches, None if batches is None else max(batches//loop.accumulate, 1), loop.valid is not None
+        return _length(loop.dl), loop.valid is not None
 
     def loop(self) -> Any:
         "The loop once more"
@@ -166,7 +170,8 @@ def find_lr(
                                      device=device, step=step, keep=keep, valid=valid, process_group=process_group)
         loop, again = _Loop(**parts), _Again(_Loop, [model, dl, valid], **parts)
     runs, stopped = _sweeps(loop, rates, repeats, stop_div)
-    return LRCurve(rates[:max(map(len, runs))], tuple(runs), num_it, loop.ratios, stopped, again)
+    in_pass = _in_pass(loop)
+    return LRCurve(rates[:max(map(len, runs))], tuple(runs), num_it, loop.ratios, stopped, loop.usual, in_pass, again)
 
 # %% ../../nbs/lib/05_lr_finder_search.ipynb #ddc13cff
 def _refuse(**given: Any) -> None:

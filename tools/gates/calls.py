@@ -181,7 +181,7 @@ def _(): learner().predict([(torch.zeros(2, 4), torch.zeros(2, dtype=torch.int64
 
 # lr_finder and state
 
-for name in ("minimum", "steep", "valley", "slide", "log_smooth", "robust"):
+for name in ("minimum", "steep", "valley", "slide", "log_smooth", "lowest"):
     CALLS[f"lr_finder.{name}"] = lambda f=getattr(lr_finder, name): f(torch.ones(40, dtype=torch.float64), floats(40))
 CALLS["lr_finder.moving_average"] = lambda: lr_finder.moving_average(floats(40))
 
@@ -445,7 +445,7 @@ WAITS = {  # function: why the host may wait for the device there
     "presizing.psnr": NUMBER, "presizing.ssim": NUMBER, "presizing.detail": NUMBER,
     "presizing.BatchPresize.__call__": "looks at the first batch, once",
     "lr_finder.log_smooth": RATES, "lr_finder.minimum": NUMBER, "lr_finder.steep": RATES, "lr_finder.valley": RATES,
-    "lr_finder.slide": RATES, "lr_finder.robust": RATES,
+    "lr_finder.slide": RATES, "lr_finder.lowest": RATES,
     "foundations.class_means": "counts the classes, once a data set",
     "foundations.relus_through": "checks its points, before any training",
     "foundations.Learner.predict": "its batches come from the CPU, and its answers go there",
