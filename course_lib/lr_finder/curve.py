@@ -44,6 +44,10 @@ def _finite(losses: Tensor) -> int:
     "How many losses there are before the first that is not finite"
     return int(losses.isfinite().long().cumprod(0).sum())
 
+def _rises(losses: Tensor) -> bool:
+    "Whether a curve ends above all of its first fifth"
+    return bool(losses[-5:].mean() > losses[:max(len(losses)//5, 5)].max())
+
 def _trouble(lrs: Tensor, losses: Tensor, asked: int) -> NoSuggestion | None:
     "Why a curve holds no suggestion, or None"
     finite = _finite(losses)
@@ -53,6 +57,7 @@ def _trouble(lrs: Tensor, losses: Tensor, asked: int) -> NoSuggestion | None:
         return NoSuggestion('diverges at once', f'the loss blew up after {finite} of {asked} rates, '
                             f'at {lrs[max(finite - 1, 0)]:.1e}; check data and loss, or lower start_lr')
     fall, needed = _fall(lrs[:finite], losses[:finite].double())
+    if finite < len(losses) or _rises(losses[:finite]): needed = needed/2
     if fall > needed: return None
     return NoSuggestion('flat', f'the loss fell by {fall:.2g} where the noise alone gives {needed:.2g}; '
                         'raise end_lr or num_it, or check that the model can learn')

@@ -33,16 +33,26 @@ def noisy_lines(n: int = 24) -> tuple:
 
 def test_the_plan_costs_what_it_says():
     for runs in (1, 1.5, 2, 2.5, 4):
-        share, count = lf.trial_plan(runs)
-        assert runs - share < share*count <= runs
+        rounds = lf.trial_plan(runs)
+        cost = sum(share*count for share, count, _ in rounds)
+        assert runs - rounds[-1][0] < cost <= runs
     with pytest.raises(ValueError, match='runs must be a number'): lf.trial_plan(0.5)
     with pytest.raises(ValueError, match='runs must be a number'): lf.trial_plan(math.nan)
 
 
-def test_rates_stand_on_one_grid_and_reach_further_down_than_up():
-    rates = lf.grid_rates(0.02, 8)
-    assert rates == pytest.approx([10**(k/3) for k in range(-10, -2)])
-    assert rates == lf.grid_rates(0.0216, 8) and rates[-1] < 10*0.02 and rates[0] < 0.02/40
+def test_rates_stand_on_one_grid_on_both_sides():
+    for count, thirds in ((4, 2), (3, 2), (5, 1)):
+        rates = lf.grid_rates(0.02, count, thirds)
+        assert rates == lf.grid_rates(0.0216, count, thirds) and rates[0] < 0.02 < rates[-1] and len(rates) == count
+        steps = [3*math.log10(rate) for rate in rates]
+        assert steps == pytest.approx([round(step) for step in steps])
+        assert math.prod(rates)**(1/count) == pytest.approx(0.0215, rel=0.5)
+
+
+def test_a_part_is_best_above_the_whole_and_robust_has_a_fifth_of_the_say():
+    assert lf.settle(0.02, 1, 0.02) == pytest.approx(0.02)
+    assert lf.settle(0.02, 1/8, 0.02) == pytest.approx(0.02*0.5**0.8)
+    assert lf.settle(0.1, 1, 0.001) == pytest.approx(10**(-0.8 - 0.6))
 
 
 def test_the_loss_is_the_mean_over_the_validation_examples_in_evaluation_mode():
@@ -76,12 +86,16 @@ def test_a_part_is_gone_through_again_and_again():
 def test_trials_are_a_part_of_the_planned_run():
     net, dl, loss_func = linear_problem()  # eight batches a pass
     curve, asked = find_lr(net, dl, loss_func, valid=dl), []
-    curve._trial = lambda rates, steps, batches=None: asked.append((len(rates), steps, batches)) or [1.]*len(rates)
-    curve._trial.about = lambda: (8, 8, True)
-    even = [curve.suggest('trials', **kwargs) for kwargs in (dict(epochs=20), dict(total_steps=160, runs=2.5))]
-    assert asked == [(8, 20, 1), (10, 40, 2)]
-    middles = [math.prod(lf.grid_rates(curve.suggest(), count))**(1/count) for count in (8, 10)]
-    assert even == pytest.approx([1.25*middle for middle in middles])
+    curve._trial = lambda rates, steps, batches=None: asked.append((rates, steps, batches)) or [1.]*len(rates)
+    curve._trial.about = lambda: (8, True)
+    start = curve.suggest(epochs=20)
+    once = curve.suggest('trials', epochs=20)
+    assert asked == [(lf.grid_rates(start, 4), 40, 2)]
+    assert once == pytest.approx(lf.settle(math.prod(asked[0][0])**(1/4), 1/4, start))
+    asked.clear()
+    twice = curve.suggest('trials', total_steps=160, runs=2.5)
+    assert asked == [(lf.grid_rates(start, 4), 40, 2), (lf.grid_rates(once, 3), 80, 4)]  # around what the first round said
+    assert twice == pytest.approx(lf.settle(math.prod(asked[1][0])**(1/3), 1/2, start))
 
 
 def test_overfitting_is_seen_by_the_validation_loss_alone():
@@ -108,6 +122,7 @@ def test_everything_is_put_back(own_step):
     before, drawn = fingerprint(net, dl, opt), valid.generator.get_state()
     curve = find_lr(net, dl, loss_func, opt, valid=valid, step=step if own_step else None, num_it=40)
     answers = [curve.suggest('trials', total_steps=80), curve.suggest('trials', epochs=80/6)]
+    curve.suggest('trials', total_steps=80, runs=2.5)
     assert answers[0] == answers[1] and (not answers[0] or 1e-7 < answers[0] < 10)
     assert fingerprint(net, dl, opt) == before and valid.generator.get_state().equal(drawn)
 
