@@ -167,7 +167,8 @@ def passengers() -> tuple[Tensor, Tensor]:
     df = pd.read_csv(Path(root)/"titanic_raw.csv").rename(columns=str.lower)
     x = df[["pclass", "age", "fare", "sibsp", "parch"]].astype(float).assign(woman=(df["sex"] == "female")*1.)
     x = x.fillna(x.median())
-    return torch.tensor(((x - x.mean())/x.std()).to_numpy(), dtype=torch.float32), torch.tensor(df["survived"].to_numpy())
+    x = torch.tensor(((x - x.mean())/x.std()).to_numpy(), dtype=torch.float32)
+    return x, torch.tensor(df["survived"].to_numpy())
 
 
 @lru_cache
@@ -449,8 +450,10 @@ MORE = [
     Problem("handwriting, recurrent", handwriting(4000), lambda: Recurrent(14, 32, 10), "adamw", 64, 125, 0.01),
     Problem("openings of reviews", of(openings, 700, 300), lambda: Bag(800, 32, 2), "adam", 32, 220),
     Problem("ratings, product, AdamW", films(12000), lambda: Factors(610, 600, 8), "adamw", 128, 280, 0.05, "numbers"),
-    Problem("characters, attention", of(text, 7000, 500), lambda: Attention(100, 10, 100, True), "adamw", 64, 160, 0.05),
-    Problem("photograph", of(photograph, 2500, 2000), lambda: One(mlp(24, 64, 64, 1)), "adam", 128, 240, kind="numbers"),
+    Problem("characters, attention", of(text, 7000, 500), lambda: Attention(100, 10, 100, True), "adamw", 64, 160,
+            0.05),
+    Problem("photograph", of(photograph, 2500, 2000), lambda: One(mlp(24, 64, 64, 1)), "adam", 128, 240,
+            kind="numbers"),
     Problem("photograph, SGD", of(photograph, 4000, 2000), lambda: One(mlp(24, 64, 64, 1)), "sgd", 64, 180,
             kind="numbers"),
     Problem("free body, SGD", lambda: upper_digits(250), lambda: transferred(False), "sgd", 16, 150),

@@ -33,7 +33,8 @@ class Recorded:
     "What was recorded of one problem: rates, final losses [seeds, rates] by kind and share, and curves"
     def __init__(self, problem: lr_problems.Problem, runs: pd.DataFrame, curves: pd.DataFrame):
         self.problem, self.rates = problem, np.array(lr_problems.RATES[problem.opt])
-        columns, kinds = [f"rate{i}" for i in range(len(self.rates))], runs.sort_values("seed").groupby(["kind", "share"])
+        columns = [f"rate{i}" for i in range(len(self.rates))]
+        kinds = runs.sort_values("seed").groupby(["kind", "share"])
         losses = {kind: rows[columns].to_numpy(float) for kind, rows in kinds}
         self.seeds = min(map(len, losses.values())) if len(losses) == 10 else 0
         self.losses = {kind: rows[:self.seeds] for kind, rows in losses.items()}
@@ -228,7 +229,8 @@ def against(judged: pd.DataFrame, rule: str) -> str:
 
 def main() -> None:
     "Judge what is recorded of both halves"
-    head, rows, all_judged = ["# What a suggested rate is worth on problems nobody tuned on", machine(), __doc__], [], []
+    head = ["# What a suggested rate is worth on problems nobody tuned on", machine(), __doc__ or ""]
+    rows, all_judged = [], []
     for name, names in lr_problems.halves().items():
         got = half(name)
         head.append(f"{name} half: {len(got)} of {len(names)} problems are recorded, "

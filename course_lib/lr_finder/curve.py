@@ -254,7 +254,7 @@ class LRCurve:
         if epochs is not None: return epochs
         if self.in_pass is not None: return (4*self.num_it if total_steps is None else total_steps)/self.in_pass
         if total_steps is None: return None
-        raise ValueError("total_steps needs a loader with a length, to know how often each example is seen: give epochs")
+        raise ValueError("total_steps needs a loader with a length, to count the passes: give epochs")
 
     def _planned(self, total_steps: int | None, epochs: float | None) -> int:
         "Steps of the planned run"

@@ -124,14 +124,14 @@ def lowest(
     width: float = 0.45, # see `log_smooth`
 ) -> float: # a third of the rate with the lowest smoothed loss
     "The rate where the raw losses, smoothed both ways, are lowest, divided by three"
-    level = losses[:max(len(losses)//5, 3)].double().mean()  # the loss before anything happens
-    smooth = log_smooth(lrs, losses.double().clamp_max(level), width)  # how high it flies does not count
+    level = losses[:max(len(losses)//5, 3)].double().mean()  # before anything happens; how high it flies is cut
+    smooth = log_smooth(lrs, losses.double().clamp_max(level), width)
     return lrs.to(losses.device)[smooth.argmin()].item()/3
 
 # %% ../../nbs/05_lr_finder.ipynb #a0b1c002
 def robust(
     read: float, # what `lowest` reads from the curve
-    usual: float | None, # a rate usual for the optimizer: 0.1 for Adam, 1 for SGD with momentum 0.9; None if unknown
+    usual: float | None, # a rate usual for the optimizer: 0.1 for Adam, 1 for SGD; None if unknown
     passes: float | None, # how often the planned run sees each example; None if unknown
 ) -> float: # the peak rate for that run
     "Half-way from the curve to the usual rate, lower the more often each example is seen"
