@@ -112,6 +112,8 @@ class LRCurve:
         num_it: how many rates were asked for
         ratios: rate of each parameter group as a multiple of the last group's
         stopped: whether a repeat was stopped because the loss diverged
+        usual: a rate usual for the optimizer, see `robust`; None if it is not known
+        in_pass: optimizer steps of a pass over the data, if the loader had a length
     """
     lrs: Tensor # rates [n], of the last parameter group, as far as the longest repeat came
     runs: tuple[Tensor, ...] # raw losses of each repeat, [up to n]
@@ -171,8 +173,8 @@ class LRCurve:
 
         Args:
             method: one of `METHODS`
-            total_steps: for 'trials': steps of the run you plan, from 40; default `4*num_it`
-            epochs: for 'trials': the same in passes over the data
+            total_steps: for 'robust', 'trials': steps of the run you plan; default `4*num_it`
+            epochs: the same in passes over the data
             runs: for 'trials' judged by `valid`: what they may cost, in planned runs, at least 1; 2.5 is surer
 
         Returns:
@@ -189,7 +191,11 @@ class LRCurve:
         return found if isinstance(found, NoSuggestion) else found.value
 
     def suggestions(self) -> 'dict[str, Estimate | NoSuggestion]': # by method, without 'trials'
-        "What every rule says, with a 95% interval over the repeats (no bounds from one search)"
+        """What every rule says, with a 95% interval over the repeats (no bounds from one search)
+
+        Returns:
+            by method, without 'trials'
+        """
         return {m: self._found(m, self._passes()) for m in METHODS if m != 'trials'}
 
     def trial_losses(

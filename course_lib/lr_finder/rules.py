@@ -123,8 +123,17 @@ def lowest(
     losses: Tensor, # raw finite losses [n]
     width: float = 0.45, # see `log_smooth`
 ) -> float: # a third of the rate with the lowest smoothed loss
-    "The rate where the raw losses, smoothed both ways, are lowest, divided by three"
-    level = losses[:max(len(losses)//5, 3)].double().mean()  # before anything happens; how high it flies is cut
+    """The rate where the raw losses, smoothed both ways, are lowest, divided by three
+
+    Args:
+        lrs: rates [n], rising
+        losses: raw finite losses [n]
+        width: see `log_smooth`
+
+    Returns:
+        a third of the rate with the lowest smoothed loss
+    """
+    level = losses[:max(len(losses)//5, 3)].double().mean()  # before anything happens
     smooth = log_smooth(lrs, losses.double().clamp_max(level), width)
     return lrs.to(losses.device)[smooth.argmin()].item()/3
 
@@ -134,6 +143,15 @@ def robust(
     usual: float | None, # a rate usual for the optimizer: 0.1 for Adam, 1 for SGD; None if unknown
     passes: float | None, # how often the planned run sees each example; None if unknown
 ) -> float: # the peak rate for that run
-    "Half-way from the curve to the usual rate, lower the more often each example is seen"
+    """Half-way from the curve to the usual rate, lower the more often each example is seen
+
+    Args:
+        read: what `lowest` reads from the curve
+        usual: a rate usual for the optimizer: 0.1 for Adam, 1 for SGD; None if unknown
+        passes: how often the planned run sees each example; None if unknown
+
+    Returns:
+        the peak rate for that run
+    """
     middle = 3*read if usual is None else (read*usual)**0.5
     return middle/max(6 if passes is None else passes, 1)**0.6

@@ -31,14 +31,30 @@ def grid_rates(
     count: int, # how many, at least 1
     thirds: int = 2, # how far they stand apart, in thirds of a power of ten
 ) -> list[float]: # rising rates out of 0.01, 0.022, 0.046, 0.1 and so on
-    "Rates on a grid that is the same for every `lr`, around it"
+    """Rates on a grid that is the same for every `lr`, around it
+
+    Args:
+        lr: the rate that the trials stand around, above 0
+        count: how many, at least 1
+        thirds: how far they stand apart, in thirds of a power of ten
+
+    Returns:
+        rising rates out of 0.01, 0.022, 0.046, 0.1 and so on
+    """
     middle = 3*math.log10(lr) - thirds*(count - 1)/2
     return [10**((round(middle) + thirds*k)/3) for k in range(count)]
 
 def trial_plan(
     runs: float, # what the trials may cost together, in planned runs, at least 1
 ) -> list[tuple[float, int, int]]: # rounds: share of the planned steps and of the data, trials, thirds between rates
-    "Quarter runs for one planned run; from 2.5 on half runs around the best of them. `ValueError` below one run."
+    """Quarter runs for one planned run; from 2.5 on half runs around the best of them. `ValueError` below one run.
+
+    Args:
+        runs: what the trials may cost together, in planned runs, at least 1
+
+    Returns:
+        rounds: share of the planned steps and of the data, trials, thirds between rates
+    """
     if not 1 <= runs < math.inf: raise ValueError(f"runs must be a number of at least 1, got {runs!r}")
     if runs < 2.5: return [(1/4, int(4*runs), 2)]
     return [(1/4, 4, 2), (1/2, int(2*(runs - 1)), 2)]
@@ -48,7 +64,16 @@ def settle(
     share: float, # the share of the data and of the steps
     start: float, # what `robust` says
 ) -> float: # the rate for the whole run
-    "The best rate of a part, lowered for the longer run, and drawn by a fifth towards `robust`"
+    """The best rate of a part, lowered for the longer run, and drawn by a fifth towards `robust`
+
+    Args:
+        best: the rate that ended best on a part of the data
+        share: the share of the data and of the steps
+        start: what `robust` says
+
+    Returns:
+        the rate for the whole run
+    """
     return (best*share**_LOWER)**0.8*start**0.2
 
 _LOWER = 1/3  # with eight times the steps and the data the best rate is about half
@@ -60,7 +85,16 @@ def pick_trial(
     losses: Sequence[float], # final loss of each; not finite where it diverged
     power: float = 5, # above 0; the higher, the more the best trial alone decides
 ) -> float: # geometric mean of the rates, the better trials weighing more
-    "Choose between trials by the weights (best loss / loss)**power. Raises `ValueError` when all diverged."
+    """Choose between trials by the weights (best loss / loss)**power. Raises `ValueError` when all diverged.
+
+    Args:
+        rates: rates that were tried, above 0
+        losses: final loss of each; not finite where it diverged
+        power: above 0; the higher, the more the best trial alone decides
+
+    Returns:
+        geometric mean of the rates, the better trials weighing more
+    """
     best = min((loss for loss in losses if math.isfinite(loss)), default=math.inf)
     if not math.isfinite(best):
         tried = ', '.join(f'{rate:.2g}' for rate in rates)
