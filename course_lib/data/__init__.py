@@ -4,6 +4,7 @@ from .auctions import (expected_log_price)
 from .planted import (expected_rating, ratings_truth)
 from .sets import (DataSet, info, catalogue, photographs, get, PET_BREEDS, draw_pet, draw_pets)
 from .store import (verify)
+from .texts import (number_words, reviews_truth)
 
 __all__ = ['DataSet', 'PET_BREEDS', 'catalogue', 'draw_pet', 'draw_pets', 'expected_log_price', 'expected_rating',
-           'get', 'info', 'photographs', 'ratings_truth', 'verify']
+           'get', 'info', 'number_words', 'photographs', 'ratings_truth', 'reviews_truth', 'verify']

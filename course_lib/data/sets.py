@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from .digits import _digits, _digits_37
 from .pets.dataset import _DRAWING, PET_BREEDS, draw_pet, draw_pets # noqa: F401
 from .planted import _plant_ratings
 from .store import _ARCHIVES, _MADE, _files, _made_once, _unpack, verify
+from .texts import _plant_reviews, _write_numbers
 from ..words import did_you_mean
 
 _all_ = ['PET_BREEDS', 'draw_pet', 'draw_pets'] # so that `course_lib.data` has them too
@@ -83,7 +85,11 @@ _EMBEDDED = (
     DataSet('auctions', 'machines sold at auction, with planted effects, drift and a leak', '4,000 rows', .5, *_OURS,
             'drawn', 'auctions', ('auctions.csv', 'planted.csv'), builtin='auctions'),
     DataSet('photographs', 'two photographs: china.jpg and flower.jpg', '2 pictures, 640x427', .3,
-            'CC BY', 'shipped with scikit-learn', 'real', 'images', ('china.jpg', 'flower.jpg'), builtin='photographs'))
+            'CC BY', 'shipped with scikit-learn', 'real', 'images', ('china.jpg', 'flower.jpg'), builtin='photographs'),
+    DataSet('reviews', 'film reviews drawn by rule, with planted label errors', '3,000 reviews', .8, *_OURS,
+            'drawn', 'reviews', ('texts.csv', 'planted.csv'), builtin='reviews'),
+    DataSet('numbers', "numbers written out by rule, in human_numbers' files", '9,998 lines', .4, 'none needed',
+            'written by course_lib', 'real', 'numbers', ('train.txt', 'valid.txt'), builtin='numbers'))
 
 # %% ../../nbs/lib/00_data_sets.ipynb #6a46e38a
 _PICTURES = (
@@ -192,11 +198,14 @@ def _embedded(builtin: str, quiet: bool) -> tuple[Path, str, str]:
     if builtin == 'pets':
         path = draw_pets(home/f'pets-{_DRAWING}'/'oxford-iiit-pet', quiet=quiet)
         return path, 'drawn', "course_lib's own cats and dogs"
-    make, folder, kind, what = {
+    makers: dict[str, tuple[Callable[[Path], None], str, str, str]] = {
         'auctions': (_plant_auctions, 'auctions', 'drawn', 'sales planted by course_lib'),
         'ratings': (_plant_ratings, 'ml-100k', 'drawn', 'ratings planted by course_lib'),
+        'reviews': (_plant_reviews, 'reviews', 'drawn', 'reviews planted by course_lib'),
+        'numbers': (_write_numbers, 'numbers', 'real', 'numbers written out by rule'),
         'digits': (_digits, 'mnist_png', 'sample', "scikit-learn's 1,797 digits"),
-        'digits_37': (_digits_37, 'mnist_sample', 'sample', "the 3s and 7s of scikit-learn's digits")}[builtin]
+        'digits_37': (_digits_37, 'mnist_sample', 'sample', "the 3s and 7s of scikit-learn's digits")}
+    make, folder, kind, what = makers[builtin]
     return _made_once(home/f'{builtin}-1'/folder, make, name=builtin), kind, what
 
 def photographs() -> dict: # {'china': picture, 'flower': picture}, both PIL, RGB, 640 wide and 427 high
