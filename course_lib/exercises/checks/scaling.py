@@ -160,7 +160,8 @@ def joint_metric(answer: Answer) -> None:
     for rows in [(4, 4), (5, 3), (30, 1, 1), (0, 6), (7, 0, 2)]:
         tables = [({'accuracy': float(torch.rand((), generator=answer.generator)) if n else math.nan}, n) for n in rows]
         got = answer(tables, 'accuracy')
-        expect(not math.isnan(float(got)), f'yours is not a number with rows={rows}: a process without rows has no mean')
+        told = f'yours is not a number with rows={rows}: a process without rows has no mean'
+        expect(not math.isnan(float(got)), told)
         same(got, _joint(tables, 'accuracy'), what='accuracy', mistakes=answer.mistakes())
 
 
