@@ -3,6 +3,7 @@
 from .attention import (attention, RoPE, KVCache, padding_in_front, looks)
 from .bag import (bag, NBLogistic)
 from .bpe import (split_words, BPETokenizer)
+from .folds import (out_of_fold)
 from .generate import (next_token, generate)
 from .language import (LanguageModel, next_token_loss, OneCycle, ClipGradients, LMLearner, lm_learner, TextBatches,
                        TextClassifier, classifier_from_encoder, fit_gradually)
@@ -15,4 +16,4 @@ __all__ = ['AWDLSTM', 'BPETokenizer', 'Block', 'ClipGradients', 'KVCache', 'LMLe
            'LSTMCell', 'LanguageModel', 'NBLogistic', 'Numericalizer', 'OneCycle', 'RoPE', 'SPECIAL_WORDS',
            'TextBatches', 'TextClassifier', 'Transformer', 'WordTokenizer', 'attention', 'bag', 'check_ids',
            'classifier_from_encoder', 'fit_gradually', 'generate', 'lm_learner', 'looks', 'next_token',
-           'next_token_loss', 'padding_in_front', 'split_words']
+           'next_token_loss', 'out_of_fold', 'padding_in_front', 'split_words']
