@@ -58,7 +58,7 @@ def _dropped(ids: list[int], pair: _Pair, new: int) -> list[int]: return [t for 
 @exercise
 def encode_word(answer: Answer) -> None:
     merges = [('a', 'b'), ('b', 'c'), ('ab', 'c'), ('c', 'a'), ('abc', 'abc')]
-    for word in ('abcabc', 'cab', 'bca', 'abab', 'xbcx', '', 'aabcc'):
+    for word in ('abcca', 'abcabc', 'cab', 'bca', 'abab', 'xbcx', '', 'aabcc'):
         want = list(word)
         for pair in merges: want = _joined(want, pair, ''.join(pair))
         same(answer(word, list(merges)), want, what=f'tokens of {word!r}', mistakes=answer.mistakes())
