@@ -38,9 +38,10 @@ def out_of_fold(
         raise ValueError(f"n_folds must be from 2 to the {n} texts, got {n_folds}")
     if labels.shape != (n,):
         raise ValueError(f"labels must have one entry for each of {n} texts, got {labels.shape}")
-    order, said = np.random.default_rng(seed).permutation(n), {}
+    order = np.random.default_rng(seed).permutation(n)
+    said: dict[int, np.ndarray] = {}
     for part in np.array_split(order, n_folds):
         others = np.setdiff1d(order, part)
         model = make().fit([texts[i] for i in others], labels[others])
-        said |= dict(zip(part, model.predict_proba([texts[i] for i in part])))
+        said |= dict(zip(part.tolist(), model.predict_proba([texts[i] for i in part])))
     return np.stack([said[i] for i in range(n)])

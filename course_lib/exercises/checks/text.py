@@ -151,7 +151,7 @@ def _lstm(x: Tensor, h: Tensor, c: Tensor, w: Tensor, u: Tensor, b: Tensor) -> _
     return show.sigmoid()*c.tanh(), c
 
 
-@mistake(lstm_step, 'yours keeps with the gate that takes in: the second layer says what is kept, the first what is new')
+@mistake(lstm_step, 'yours keeps with the gate that takes in: the second layer says what is kept')
 def _swapped(x: Tensor, h: Tensor, c: Tensor, w: Tensor, u: Tensor, b: Tensor) -> _Step:
     keep, take, new, show = _layers(x, h, w, u, b)
     c = keep.sigmoid()*c + take.sigmoid()*new.tanh()
@@ -178,7 +178,8 @@ def _all_sigmoid(x: Tensor, h: Tensor, c: Tensor, w: Tensor, u: Tensor, b: Tenso
 
 
 @mistake(lstm_step, 'yours leaves the bias out')
-def _no_bias(x: Tensor, h: Tensor, c: Tensor, w: Tensor, u: Tensor, b: Tensor) -> _Step: return _lstm(x, h, c, w, u, 0*b)
+def _no_bias(x: Tensor, h: Tensor, c: Tensor, w: Tensor, u: Tensor, b: Tensor) -> _Step:
+    return _lstm(x, h, c, w, u, 0*b)
 
 
 @exercise
@@ -186,7 +187,8 @@ def cached_step(answer: Answer) -> None:
     for past, width, deep in ((3, 4, 4), (0, 4, 2), (6, 9, 9), (1, 2, 3)):
         shapes = (1, width), (1, width), (1, deep), (past, width), (past, deep)
         given = [torch.randn(shape, generator=answer.generator, dtype=torch.float64) for shape in shapes]
-        same(answer(*given), _cached(*given), what='answer, keys, values', mistakes=answer.mistakes(), rtol=1e-6, atol=1e-8)
+        same(answer(*given), _cached(*given), what='answer, keys, values', mistakes=answer.mistakes(),
+             rtol=1e-6, atol=1e-8)
 
 
 def _cached(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor) -> _Kept:
@@ -257,7 +259,8 @@ def _counts(there: Tensor, labels: Tensor) -> Tensor:
 
 @mistake(log_ratios, 'yours divides by the number of texts: divide by the sum of the counts of the class')
 def _by_texts(there: Tensor, labels: Tensor) -> Tensor:
-    return (((there[labels == 1].sum(0) + 1)/(labels == 1).sum())/((there[labels == 0].sum(0) + 1)/(labels == 0).sum())).log()
+    one, other = ((there[labels == c].sum(0) + 1)/(labels == c).sum() for c in (1, 0))
+    return (one/other).log()
 
 
 @exercise
