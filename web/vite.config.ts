@@ -1,0 +1,39 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { defineConfig } from "vite";
+import { VitePWA } from "vite-plugin-pwa";
+
+/** The folder that `python -m tools.build.web_model` wrote */
+const model = resolve(process.env["MODEL"] ?? join(import.meta.dirname, "model"));
+if (!process.env["VITEST"] && !existsSync(join(model, "model.onnx")))
+  throw new Error(`No network in ${model}: write one with \`python -m tools.build.web_model web/model\` in the folder above.`);
+
+export default defineConfig({
+  base: "./", // the pages work in any folder of a server
+  resolve: { alias: { "@model": model } },
+  server: { fs: { allow: [import.meta.dirname, model] } },
+  assetsInclude: ["**/*.onnx"],
+  worker: { format: "es" },
+  build: { target: "es2022", assetsInlineLimit: 0 },
+  plugins: [VitePWA({
+    registerType: "autoUpdate",
+    injectRegister: "script-defer",
+    includeManifestIcons: false, // they are among the files below
+    workbox: {
+      globPatterns: ["**/*.{html,js,css,wasm,onnx,svg,png,webmanifest,txt}"],
+      maximumFileSizeToCacheInBytes: 40_000_000,
+    },
+    manifest: {
+      id: ".", start_url: ".", scope: ".", display: "standalone", lang: "en",
+      name: "What is in the picture?", short_name: "course_lib",
+      description: "A small neural network that names what is in a picture, on your own device.",
+      background_color: "#ffffff", theme_color: "#00567f", categories: ["education"],
+      icons: [
+        { src: "icon-192.png", sizes: "192x192", type: "image/png" },
+        { src: "icon-512.png", sizes: "512x512", type: "image/png" },
+        { src: "icon-maskable-512.png", sizes: "512x512", type: "image/png", purpose: "maskable" },
+        { src: "icon.svg", sizes: "any", type: "image/svg+xml" },
+      ],
+    },
+  })],
+});
