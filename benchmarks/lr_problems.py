@@ -50,11 +50,22 @@ def parted(x: Tensor, y: Tensor, train: int, valid: int, seed: int = 0, wrong: f
     return x[:train], y[:train], x[train:train + valid], y[train:train + valid]
 
 
-def archive(name: str) -> tarfile.TarFile:
-    "An archive of COURSE_LIB_DATA"
+def real(name: str) -> Path:
+    "A file of COURSE_LIB_DATA"
     root = os.environ.get("COURSE_LIB_DATA")
     if not root: raise SystemExit("set COURSE_LIB_DATA to the folder with the real data")
-    return tarfile.open(Path(root)/f"{name}.tgz")
+    return Path(root)/name
+
+
+def archive(name: str) -> tarfile.TarFile:
+    "An archive of COURSE_LIB_DATA"
+    return tarfile.open(real(f"{name}.tgz"))
+
+
+def measurements(d: dict) -> tuple[Tensor, Tensor]:
+    "A set of scikit-learn's with a number a column, these standardized; classes"
+    x = torch.tensor(d["data"], dtype=torch.float32)
+    return (x - x.mean(0))/x.std(0), torch.tensor(d["target"])
 
 
 def table(name: str, member: str) -> pd.DataFrame:
@@ -146,9 +157,7 @@ def regression(name: str) -> tuple[Tensor, Tensor]:
 def tumours() -> tuple[Tensor, Tensor]:
     "Measurements of cells, standardized; benign or not"
     from sklearn.datasets import load_breast_cancer
-    d = load_breast_cancer()
-    x = torch.tensor(d.data, dtype=torch.float32)
-    return (x - x.mean(0))/x.std(0), torch.tensor(d.target)
+    return measurements(load_breast_cancer())
 
 
 @lru_cache
@@ -162,9 +171,7 @@ def drawn_classes() -> tuple[Tensor, Tensor]:
 @lru_cache
 def passengers() -> tuple[Tensor, Tensor]:
     "Passengers of the Titanic: class, sex, age, fare and relatives, standardized; who lived"
-    root = os.environ.get("COURSE_LIB_DATA")
-    if not root: raise SystemExit("set COURSE_LIB_DATA to the folder with the real data")
-    df = pd.read_csv(Path(root)/"titanic_raw.csv").rename(columns=str.lower)
+    df = pd.read_csv(real("titanic_raw.csv")).rename(columns=str.lower)
     x = df[["pclass", "age", "fare", "sibsp", "parch"]].astype(float).assign(woman=(df["sex"] == "female")*1.)
     x = x.fillna(x.median())
     x = torch.tensor(((x - x.mean())/x.std()).to_numpy(), dtype=torch.float32)
@@ -175,9 +182,7 @@ def passengers() -> tuple[Tensor, Tensor]:
 def wines() -> tuple[Tensor, Tensor]:
     "Measurements of 178 wines, standardized; one of three growers"
     from sklearn.datasets import load_wine
-    d = load_wine()
-    x = torch.tensor(d.data, dtype=torch.float32)
-    return (x - x.mean(0))/x.std(0), torch.tensor(d.target)
+    return measurements(load_wine())
 
 
 @lru_cache
