@@ -64,25 +64,26 @@ def rows_for(answer: Answer) -> None:
         answer.raises(ValueError, 2, rank, 3, why='two rows are too few for three processes, on every one of them')
 
 
-@mistake(rows_for, 'a row stands in two of them')
+@mistake(rows_for, 'with n={n} and world={world} the shares are {shares}: a row stands in two of them')
 def _padded(n: int, rank: int, world: int) -> list[int]:
     if n < world: raise ValueError("too few")
     return [place % n for place in range(rank, -(-n//world)*world, world)]
 
 
-@mistake(rows_for, 'a row is missing')
+@mistake(rows_for, 'with n={n} and world={world} the shares are {shares}: a row is missing')
 def _dropped(n: int, rank: int, world: int) -> range:
     if n < world: raise ValueError("too few")
     return range(rank*(n//world), (rank + 1)*(n//world))
 
 
-@mistake(rows_for, 'their sizes differ by more than one')
+@mistake(rows_for, 'with n={n} and world={world} the shares are {shares}: their sizes differ by more than one')
 def _last_takes_the_rest(n: int, rank: int, world: int) -> range:
     if n < world: raise ValueError("too few")
     return range(rank*(n//world), n if rank == world - 1 else (rank + 1)*(n//world))
 
 
-@mistake(rows_for, 'two rows are too few')
+@mistake(rows_for, 'with {row} your function should raise a ValueError, because two rows are too few for three '
+         'processes, on every one of them; it returns {got}')
 def _without_a_look(n: int, rank: int, world: int) -> range: return range(rank, n, world)
 
 
@@ -193,7 +194,7 @@ def _over_processes(tables: _Tables, name: str) -> float:
 
 @exercise
 def joint_variance(answer: Answer) -> None:
-    for sizes in [(6, 6), (9, 3), (5, 1, 4), (0, 8)]:
+    for sizes in [(9, 3), (6, 6), (5, 1, 4), (0, 8)]:
         parts = [torch.randn(n, generator=answer.generator)*(1 + place) + 5*place for place, n in enumerate(sizes)]
         same(answer(parts), torch.cat(parts).var(correction=0), what='variance', mistakes=answer.mistakes())
     large = [torch.tensor([1e4 + 0.5, 1e4 - 0.5]), torch.tensor([1e4 + 0.5, 1e4 - 0.5])]
