@@ -18,12 +18,13 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed.checkpoint import FileSystemReader
-from torch.distributed.checkpoint import load as _load
-from torch.distributed.checkpoint import save as _save
-from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 
 # %% ../../nbs/lib/15_scaling_checkpoints.ipynb #a6f9a2e5
+def _engine() -> Any:
+    "PyTorch's checkpoints; they take seconds to import, which only those who save or resume should pay"
+    import torch.distributed.checkpoint.state_dict
+    return torch.distributed.checkpoint
+
 def _barrier() -> None:
     "Wait for all"
     if dist.is_initialized(): dist.barrier()
@@ -48,7 +49,7 @@ def _random() -> dict[str, torch.Tensor]:
 
 def _state(model: nn.Module, opt: torch.optim.Optimizer, also: Mapping[str, Any]) -> dict[str, Any]:
     "What is kept but for the random state"
-    weights, moments = get_state_dict(model, opt)
+    weights, moments = _engine().state_dict.get_state_dict(model, opt)
     return {'model': weights, 'opt': moments, 'also': {name: thing.state_dict() for name, thing in also.items()}}
 
 def save(
@@ -75,7 +76,7 @@ def save(
     path, part = folder/f'step-{step:08d}', folder/f'step-{step:08d}.part'
     if _rank() == 0: shutil.rmtree(part, ignore_errors=True)
     _barrier()
-    _quietly(_save, {**_state(model, opt, also), 'random': _random()}, part)
+    _quietly(_engine().save, {**_state(model, opt, also), 'random': _random()}, part)
     _barrier()
     if _rank() == 0:
         old = [p for p in _steps(folder) if p != path]
@@ -110,10 +111,10 @@ def resume(
     """
     path = _newest(Path(folder))
     if path is None: return 0
-    state, names = _state(model, opt, also), FileSystemReader(str(path)).read_metadata().state_dict_metadata
+    state, names = _state(model, opt, also), _engine().FileSystemReader(str(path)).read_metadata().state_dict_metadata
     random = {name: value for name, value in _random().items() if f'random.{name}' in names}
-    _quietly(_load, state | ({'random': random} if random else {}), path)
-    set_state_dict(model, opt, model_state_dict=state['model'], optim_state_dict=state['opt'])
+    _quietly(_engine().load, state | ({'random': random} if random else {}), path)
+    _engine().state_dict.set_state_dict(model, opt, model_state_dict=state['model'], optim_state_dict=state['opt'])
     for name, thing in also.items(): thing.load_state_dict(state['also'][name])
     for name, value in random.items(): (torch.cuda if name.startswith('cuda') else torch).set_rng_state(value)
     if not random: warnings.warn(f"{path.name} has no random state of rank {_rank()}: it was saved by fewer processes")
