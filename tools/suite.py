@@ -60,14 +60,14 @@ def report(path: Path) -> Path:
 
 
 def work(path: Path, flags: str, out: Path) -> None:
-    """In a process of its own: run one notebook or test file, what it prints into the file `out`, its CPU seconds
-    beside it"""
+    """In a process of its own: run one notebook or test file, what it prints into the file `out`, its verdict and its
+    CPU seconds beside it"""
     with open(out, "wb") as f: os.dup2(f.fileno(), 1), os.dup2(f.fileno(), 2)
     os.chdir(ROOT)
     multiprocessing.set_start_method(None, force=True)  # not the suite's: loaders start their workers as they always do
     code = run_notebook(path, flags) if path.suffix == ".ipynb" else run_tests(path, flags)
-    out.with_suffix(".cpu").write_text(f"{sum(os.times()[:4]):.1f}")
     sys.stdout.flush()
+    out.with_suffix(".end").write_text(f"{code} {sum(os.times()[:4]):.1f}")
     os._exit(code)  # a thread that a test left behind must not keep it
 
 
@@ -91,14 +91,16 @@ def run_tests(path: Path, flags: str) -> int:
 def run_job(path: Path, flags: str, context: multiprocessing.context.BaseContext) -> Row:
     "Start a process for one notebook or test file, wait for it, and count"
     out = RESULTS/("-".join(path.parts) + ".out")
-    for old in (out.with_suffix(".cpu"), report(path)): old.unlink(missing_ok=True)
+    end = out.with_suffix(".end")
+    for old in (end, report(path)): old.unlink(missing_ok=True)
     start = time.time()
     process = context.Process(target=work, args=(path, flags, out))  # type: ignore[attr-defined]
     process.start()
     process.join()
     seconds, output = time.time() - start, out.read_text(encoding="utf-8", errors="replace")
-    if out.with_suffix(".cpu").exists():
-        return Row(path, *counts(path, process.exitcode), seconds, float(out.with_suffix(".cpu").read_text()), output)
+    if end.exists():  # its own word, not the status that the server of forks passes on
+        code, cpu = end.read_text().split()
+        return Row(path, *counts(path, int(code)), seconds, float(cpu), output)
     return Row(path, 0, 1, 0, seconds, 0,
                f"{output}\nthe process ended with code {process.exitcode} before it was done\n")
 
