@@ -19,6 +19,9 @@ def shrunk(side: int, size: int) -> bytes:
     return Image.fromarray(square(side)).resize((size, size), Image.Resampling.BILINEAR).tobytes()
 
 
-if __name__ == "__main__":
-    cases = [{"from": a, "to": b, "rgb": base64.b64encode(shrunk(a, b)).decode()} for a, b in CASES]
-    print(json.dumps(cases, indent=1))
+def cases() -> list[dict]:
+    "All cases"
+    return [{"from": a, "to": b, "rgb": base64.b64encode(shrunk(a, b)).decode()} for a, b in CASES]
+
+
+if __name__ == "__main__": print(json.dumps(cases(), indent=1))

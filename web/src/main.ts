@@ -14,9 +14,10 @@ function find<T extends HTMLElement>(id: string, kind: new () => T): T {
 const status = find("status", HTMLElement), refusal = find("refusal", HTMLElement), answer = find("answer", HTMLElement);
 const drop = find("drop", HTMLElement), yours = find("yours", HTMLImageElement), theirs = find("theirs", HTMLCanvasElement);
 
-let facts: Facts | undefined, worker = start(), asked = 0, file: File | undefined, clock = 0;
+let facts: Facts | undefined, loaded = false, worker = start(), asked = 0, waiting = false, file: File | undefined, clock = 0;
 
 function start(): Worker {
+  loaded = false;
   const made = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
   made.onmessage = (event: MessageEvent<Reply>) => { hear(event.data); };
   made.onerror = () => { hear({ kind: "failed", why: "This browser could not start it." }); };
@@ -27,8 +28,12 @@ function hear(reply: Reply): void {
   if (reply.kind === "failed") {
     status.textContent = "";
     refuse(`The network could not be loaded. ${reply.why} Reload the page to try again.`);
-  } else if (reply.kind === "ready") know(reply.facts);
-  else if (reply.id === asked) { // the answer to an older picture is not waited for
+  } else if (reply.kind === "ready") {
+    loaded = true;
+    know(reply.facts);
+    if (waiting) watch();
+  } else if (reply.id === asked) { // the answer to an older picture is not waited for
+    waiting = false;
     clearTimeout(clock);
     if (reply.kind === "refused") refuse(reply.why);
     else {
@@ -45,8 +50,15 @@ function ask(picture: File): void {
   file = picture;
   const question: Question = { id: ++asked, file: picture };
   worker.postMessage(question);
+  waiting = true;
+  if (loaded) watch();
+}
+
+/** Gives a picture up, with the worker that cannot get away from it */
+function watch(): void {
   clearTimeout(clock);
   clock = window.setTimeout(() => {
+    waiting = false;
     worker.terminate();
     worker = start();
     refuse("The picture took too long to unpack, and was given up.");
@@ -64,7 +76,8 @@ function know(known: Facts): void {
   facts = known;
   const knows = find("knows", HTMLElement), names = known.labels.map((l) => l.replaceAll("_", " "));
   knows.hidden = false;
-  knows.querySelector("summary")!.textContent = `What it knows: ${names.length} names`;
+  find("only", HTMLElement).textContent = `It knows ${names.length} names and has no word for anything else, whatever a picture shows.`;
+  knows.querySelector("summary")!.textContent = `The ${names.length} names it knows`;
   find("labels", HTMLElement).replaceChildren(...names.map((n) => Object.assign(document.createElement("li"), { textContent: n })));
   find("version", HTMLElement).textContent = known.version && `Network of course_lib ${known.version}.`;
 }
@@ -120,6 +133,11 @@ for (const id of ["choose", "photograph"]) {
     const given = input.files?.[0];
     input.value = ""; // the same picture may be chosen again
     if (given) ask(given);
+  });
+  input.addEventListener("keydown", (event) => { // Chromium opens files at a space alone
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    input.click();
   });
 }
 find("camera", HTMLElement).hidden = !matchMedia("(pointer: coarse)").matches;

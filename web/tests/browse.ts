@@ -24,13 +24,13 @@ export async function built(): Promise<{ folder: string; model: string; remove: 
   return { folder, model, remove: () => { rmSync(temporary, { recursive: true, force: true }); } };
 }
 
-export const launch = (): Promise<Browser> =>
-  chromium.launch({ executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox"], timeout: 60_000 });
+export const CHROMIUM = { executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox"], timeout: 60_000 };
+export const launch = (): Promise<Browser> => chromium.launch(CHROMIUM);
 
 /** Opens the page; every error, and every request to another host, is added to `faults` */
 export async function visit(browser: Browser, served: Served, faults: string[], options: BrowserContextOptions = {}): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-  context.setDefaultTimeout(30_000);
+  context.setDefaultTimeout(25_000);
   const host = new URL(served.url).origin;
   context.on("request", (request) => {
     if (!request.url().startsWith(host) && !/^(blob|data):/.test(request.url())) faults.push(`asks ${request.url()}`);

@@ -1,0 +1,79 @@
+"""The page in web/: its types, its parts in Node, and the built page in Chromium. What is missing is told, not installed."""
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools.notebooks import ROOT
+from tools.site_check import BROWSERS
+
+WEB = ROOT/"web"
+MINUTES = 8  # no step takes one; a step that hangs is ended, on a busy machine too
+
+
+def call(*command: str, **environment: str) -> str:
+    "What a command in web/ printed; if it fails, or hangs, that is the failure"
+    process = subprocess.Popen(command, cwd=WEB, env=os.environ | {"CI": "1", "NO_COLOR": "1"} | environment, text=True,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               encoding="utf-8", start_new_session=True)
+    try: said, _ = process.communicate(timeout=60*MINUTES)
+    except BaseException:
+        if hasattr(os, "killpg"): os.killpg(process.pid, signal.SIGKILL)  # with the browser that it started
+        process.kill()
+        raise
+    assert process.returncode == 0, said
+    return said
+
+
+@pytest.fixture(scope="module")
+def npm() -> str:
+    "The command, with what the lock file names installed"
+    node, command = shutil.which("node"), shutil.which("npm")
+    missing = [n for n, found in (("Node", node), ("npm", command)) if not found]
+    if missing: pytest.skip(f"the page is not tried: {' and '.join(missing)} missing")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True).stdout.strip()
+    if tuple(map(int, version.lstrip("v").split(".")[:2])) < (20, 19):
+        pytest.skip(f"the page is not tried: it needs Node 20.19, here is {version}")
+    stamp, lock = WEB/"node_modules"/".course", hashlib.sha256((WEB/"package-lock.json").read_bytes()).hexdigest()
+    if not stamp.exists() or stamp.read_text() != lock:
+        done = subprocess.run([command, "ci"], cwd=WEB, capture_output=True, text=True, timeout=60*MINUTES)
+        if done.returncode: pytest.skip("the page is not tried: npm could not install what web/package-lock.json names")
+        stamp.write_text(lock)
+    return command
+
+
+@pytest.fixture
+def chromium() -> str:
+    "Its path"
+    return next(filter(None, map(shutil.which, BROWSERS)), None) or pytest.skip("the page is not tried in a browser: no Chromium")
+
+
+def test_types(npm): call(npm, "run", "check")
+
+
+def test_parts(npm): call(npm, "test")
+
+
+def test_page(npm, chromium, counted):
+    said = call(npm, "run", "browser", CHROMIUM=chromium)
+    counted(next(line for line in said.splitlines() if line.startswith("the whole page:")))
+
+
+def test_what_pillow_does_is_what_the_page_is_held_to():
+    spec = importlib.util.spec_from_file_location("pillow", WEB/"scripts"/"pillow.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert json.loads((WEB/"tests"/"pillow.json").read_text()) == script.cases()
+
+
+@pytest.mark.skipif(not (ROOT/".git").exists(), reason="no repository of git")
+def test_nothing_built_is_committed():
+    tracked = subprocess.run(["git", "ls-files", "web"], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    assert not [f for f in tracked if f.startswith(("web/node_modules/", "web/dist/", "web/model/")) or f.endswith((".onnx", ".wasm"))]
+    assert all(Path(ROOT/f).stat().st_size < 400_000 for f in tracked)
