@@ -1,12 +1,26 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { defineConfig } from "vite";
+import { type Plugin, defineConfig } from "vite";
 import { VitePWA } from "vite-plugin-pwa";
 
+const EXAMPLES = 4;
 /** The folder that `python -m tools.build.web_model` wrote */
 const model = resolve(process.env["MODEL"] ?? join(import.meta.dirname, "model"));
 if (!process.env["VITEST"] && !existsSync(join(model, "model.onnx")))
   throw new Error(`No network in ${model}: write one with \`python -m tools.build.web_model web/model\` in the folder above.`);
+
+/** A few pictures that lie beside the network, for those who have none: `virtual:examples` gives their names and addresses */
+const examples: Plugin = {
+  name: "examples",
+  resolveId: (id) => (id === "virtual:examples" ? "\0examples" : null),
+  load(id) {
+    if (id !== "\0examples") return null;
+    const folder = join(model, "pictures"), files = existsSync(folder) ? readdirSync(folder).filter((f) => f.endsWith(".jpg")).sort() : [];
+    const few = files.filter((_, i) => i % Math.ceil(files.length / EXAMPLES) === 0);
+    const imports = few.map((file, i) => `import a${i} from ${JSON.stringify(`${join(folder, file)}?url`)};`);
+    return `${imports.join("\n")}\nexport default [${few.map((file, i) => `{ name: ${JSON.stringify(file)}, url: a${i} }`).join(", ")}];`;
+  },
+};
 
 export default defineConfig({
   base: "./", // the pages work in any folder of a server
@@ -14,13 +28,14 @@ export default defineConfig({
   server: { fs: { allow: [import.meta.dirname, model] } },
   assetsInclude: ["**/*.onnx"],
   worker: { format: "es" },
-  build: { target: "es2022", assetsInlineLimit: 0 },
-  plugins: [VitePWA({
+  build: { target: "es2022", assetsInlineLimit: 0,
+    rollupOptions: { input: ["index.html", "space.html"].map((page) => join(import.meta.dirname, page)) } },
+  plugins: [examples, VitePWA({
     registerType: "autoUpdate",
     injectRegister: "script-defer",
     includeManifestIcons: false, // they are among the files below
     workbox: {
-      globPatterns: ["**/*.{html,js,css,wasm,onnx,svg,png,webmanifest,txt}"],
+      globPatterns: ["**/*.{html,js,css,wasm,onnx,svg,png,jpg,webmanifest,txt}"],
       maximumFileSizeToCacheInBytes: 40_000_000,
     },
     manifest: {

@@ -1,11 +1,14 @@
-"""The page in web/: its types, its parts in Node, and the built page in Chromium. What is missing is told, not installed."""
+"""The page in web/: its types, its parts in Node, and the built page in Chromium. What is missing is told."""
 import hashlib
 import importlib.util
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -48,10 +51,45 @@ def npm() -> str:
     return command
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chromium() -> str:
     "Its path"
-    return next(filter(None, map(shutil.which, BROWSERS)), None) or pytest.skip("the page is not tried in a browser: no Chromium")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    return found or pytest.skip("the page is not tried in a browser: no Chromium")
+
+
+@pytest.fixture(scope="module")
+def network(chromium, tmp_path_factory) -> str:
+    "A folder with the network of the first page; no folder where none can be exported: a tiny one is written instead"
+    if missing := [m for m in ("onnx", "onnxscript", "onnxruntime") if not importlib.util.find_spec(m)]:
+        print(f"the page is tried with a tiny network: {missing[0]} is missing")
+        return ""
+    folder = tmp_path_factory.mktemp("network")
+    command = [sys.executable, "-m", "tools.build.web_model", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=60*MINUTES)
+    return str(folder)
+
+
+@pytest.fixture
+def space():
+    "The address of a small Space on this machine"
+    if not importlib.util.find_spec("gradio"): pytest.skip("the client of a Space is not tried: Gradio is missing")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    app = [sys.executable, str(Path(__file__).with_name("space_app.py")), str(port)]
+    process = subprocess.Popen(app, env=os.environ | {"GRADIO_ANALYTICS_ENABLED": "False"}, stdin=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 60*MINUTES
+        while process.poll() is None and time.monotonic() < end:
+            with socket.socket() as s:
+                if not s.connect_ex(("127.0.0.1", port)): break
+            time.sleep(0.2)
+        assert process.poll() is None, "Gradio did not start"
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_types(npm): call(npm, "run", "check")
@@ -60,9 +98,14 @@ def test_types(npm): call(npm, "run", "check")
 def test_parts(npm): call(npm, "test")
 
 
-def test_page(npm, chromium, counted):
-    said = call(npm, "run", "browser", CHROMIUM=chromium)
-    counted(next(line for line in said.splitlines() if line.startswith("the whole page:")))
+def test_page(npm, chromium, network, counted):
+    said = call(npm, "run", "browser", CHROMIUM=chromium, **({"MODEL": network} if network else {}))
+    lines = [line for line in said.splitlines() if line.startswith(("the whole page:", "parity:"))]
+    assert len(lines) == 1 + bool(network), said
+    for line in lines: counted(line)
+
+
+def test_client_of_a_space(npm, chromium, space): call(npm, "run", "space", CHROMIUM=chromium, SPACE=space)
 
 
 def test_what_pillow_does_is_what_the_page_is_held_to():
@@ -75,5 +118,6 @@ def test_what_pillow_does_is_what_the_page_is_held_to():
 @pytest.mark.skipif(not (ROOT/".git").exists(), reason="no repository of git")
 def test_nothing_built_is_committed():
     tracked = subprocess.run(["git", "ls-files", "web"], cwd=ROOT, capture_output=True, text=True).stdout.split()
-    assert not [f for f in tracked if f.startswith(("web/node_modules/", "web/dist/", "web/model/")) or f.endswith((".onnx", ".wasm"))]
+    built = ("web/node_modules/", "web/dist/", "web/model/")
+    assert not [f for f in tracked if f.startswith(built) or f.endswith((".onnx", ".wasm"))]
     assert all(Path(ROOT/f).stat().st_size < 400_000 for f in tracked)

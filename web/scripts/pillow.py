@@ -1,4 +1,4 @@
-"""What Pillow makes of some squares, for the tests of src/resize.ts: `python web/scripts/pillow.py` prints tests/pillow.json"""
+"""What Pillow makes of some squares, to test src/resize.ts: `python web/scripts/pillow.py` prints tests/pillow.json"""
 import base64
 import json
 

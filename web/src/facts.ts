@@ -7,6 +7,8 @@ export interface Facts {
   readonly size: number;
   /** The version of course_lib that wrote the file */
   readonly version: string;
+  /** Whether its weights are stored in eight bits only to be light, and become floats when it is opened */
+  readonly packed: boolean;
 }
 
 /** The fields of a message in the wire format of protocol buffers: number and bytes of those that have a length */
@@ -52,5 +54,5 @@ export function facts(file: Uint8Array): Facts {
     throw new Error("The ONNX file's metadata has no `labels`, a JSON list of names.");
   if (!Number.isInteger(size) || size < 1)
     throw new Error(`The ONNX file's metadata says size ${found.get("size")}, not a number of pixels.`);
-  return { labels, size, version: found.get("course_lib") ?? "" };
+  return { labels, size, version: found.get("course_lib") ?? "", packed: found.get("quantized") === "weights" };
 }

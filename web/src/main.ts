@@ -1,16 +1,14 @@
 /** The page: takes a picture from a button, the camera, a drop or the clipboard, and shows what the worker answers */
+import examples from "virtual:examples";
+import { show as showGuesses } from "./answer.ts";
 import type { Facts } from "./facts.ts";
+import { find } from "./find.ts";
 import type { Question, Reply } from "./messages.ts";
-import { likeliest, milliseconds, percent, sentence } from "./words.ts";
+import { likeliest, milliseconds } from "./words.ts";
 
 /** A picture that keeps the worker busy for longer than this was made to do so */
 const PATIENCE = 30_000;
 
-function find<T extends HTMLElement>(id: string, kind: new () => T): T {
-  const element = document.getElementById(id);
-  if (!(element instanceof kind)) throw new Error(`The page has no ${kind.name} called ${id}.`);
-  return element;
-}
 const status = find("status", HTMLElement), refusal = find("refusal", HTMLElement), answer = find("answer", HTMLElement);
 const drop = find("drop", HTMLElement), yours = find("yours", HTMLImageElement), theirs = find("theirs", HTMLCanvasElement);
 
@@ -84,31 +82,16 @@ function know(known: Facts): void {
 
 function show({ probabilities, pixels, unpacking, answering }: Extract<Reply, { kind: "answer" }>): void {
   if (!facts || !file) return;
-  const guesses = likeliest(facts.labels, probabilities), [first] = guesses;
-  if (!first) return;
-  status.textContent = sentence(first); // for those who listen; the same words stand below the name
-  status.className = "spoken";
-  find("said", HTMLElement).textContent = first.label;
-  find("sure", HTMLElement).textContent = sentence(first);
-  find("names", HTMLElement).replaceChildren(...guesses.map(row));
+  showGuesses(likeliest(facts.labels, probabilities));
   find("took", HTMLElement).textContent = `Unpacked in ${milliseconds(unpacking)}, answered in ${milliseconds(answering)}.`;
   draw(pixels, facts.size);
   URL.revokeObjectURL(yours.src);
   yours.src = URL.createObjectURL(file);
   yours.alt = file.name ? `Your picture, ${file.name}` : "Your picture";
-  answer.hidden = false;
 }
 
 /** Whoever puts this page into another, or tests it, hears of every answer as the event `answer` of the document */
 const tell = (reply: Reply) => { document.dispatchEvent(new CustomEvent("answer", { detail: reply })); };
-
-function row({ label, probability }: { label: string; probability: number }): HTMLTableRowElement {
-  const made = document.createElement("tr");
-  made.append(Object.assign(document.createElement("th"), { scope: "row", textContent: label }),
-    Object.assign(document.createElement("td"), { textContent: percent(probability) }));
-  made.style.setProperty("--share", `${(100 * probability).toFixed(1)}%`);
-  return made;
-}
 
 /** What the network saw, each of its pixels a square */
 function draw(rgb: Uint8Array, size: number): void {
@@ -140,6 +123,20 @@ for (const id of ["choose", "photograph"]) {
     input.click();
   });
 }
+/** A small picture that asks about itself */
+function example({ name, url }: (typeof examples)[number]): HTMLLIElement {
+  const item = document.createElement("li"), button = document.createElement("button"), image = document.createElement("img");
+  Object.assign(image, { src: url, alt: `Example: ${name.replace(/(_\d+)?\.\w+$/, "").replaceAll("_", " ")}`, width: 64, height: 64 });
+  button.type = "button";
+  button.append(image);
+  button.addEventListener("click", () => {
+    void fetch(url).then(async (response) => { ask(new File([await response.blob()], name)); }, () => { refuse("The example could not be fetched."); });
+  });
+  item.append(button);
+  return item;
+}
+find("examples", HTMLElement).hidden = !examples.length;
+find("examples", HTMLElement).querySelector("ul")!.replaceChildren(...examples.map(example));
 find("camera", HTMLElement).hidden = !matchMedia("(pointer: coarse)").matches;
 document.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
 document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) drop.classList.remove("over"); });

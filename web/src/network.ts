@@ -13,7 +13,8 @@ export async function open(file: Uint8Array, wasm: string): Promise<Network> {
   const known = facts(file);
   env.wasm.wasmPaths = { wasm };
   env.wasm.numThreads = 1; // more need headers that plain file servers do not send
-  const session = await InferenceSession.create(file, { executionProviders: ["wasm"] });
+  const session = await InferenceSession.create(file, { executionProviders: ["wasm"], // unpacked once, not at each question:
+    ...(known.packed ? { extra: { session: { disable_quant_qdq: "1" } } } : {}) });
   return {
     facts: known,
     async answer(pixels) {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +14,11 @@ import { type Served, serve } from "./serve.ts";
 const LIMIT = 6_000_000; // bytes that the whole page may have, packed
 let folder: string, model: string, remove: () => void, served: Served, browser: Browser, known: Facts, shared: Page;
 const faults: string[] = [];
+/** What `python -m tools.build.web_model` writes of its answers */
+interface Parity {
+  tolerance: number;
+  pictures: { picture: string; square: string; probabilities: number[] }[];
+}
 
 beforeAll(async () => {
   ({ folder, model, remove } = await built());
@@ -42,6 +47,7 @@ async function answered(page: Page, ...file: Parameters<typeof given>): Promise<
   if (typeof said === "string") throw new Error(said);
   return said;
 }
+const best = (p: number[]) => p.indexOf(Math.max(...p));
 /** Pixels without a pattern */
 const noise = (width: number, height: number, channels = 3) =>
   Uint8Array.from({ length: width * height * channels }, (_, i) => (i * i * 31 + i * 7) % 251);
@@ -70,9 +76,9 @@ describe("giving a picture", () => {
     expect(await page.getByRole("status").textContent()).toContain(`“${best}”`);
     expect(await page.getByRole("row").first().getByRole("columnheader").count()).toBe(2);
     expect(await page.getByRole("row").nth(1).getByRole("rowheader").textContent()).toBe(best);
-    expect(await page.getByRole("img").evaluateAll((all) => all.map((e) => e.getAttribute("alt") ?? e.ariaLabel))).toEqual(
+    expect(await page.locator("#answer").getByRole("img").evaluateAll((all) => all.map((e) => e.getAttribute("alt") ?? e.ariaLabel))).toEqual(
       ["Your picture, picture.png", `The middle of your picture, ${known.size} × ${known.size} pixels`]);
-    await page.keyboard.press("Tab");
+    await page.locator("summary").focus();
     await page.keyboard.press("Enter");
     expect(await page.locator("#labels li").first().isVisible()).toBe(true);
     expect(await page.locator("#labels li").count()).toBe(known.labels.length);
@@ -107,6 +113,16 @@ describe("giving a picture", () => {
     expect(await phone.locator("#photograph").getAttribute("capture")).toBe("environment");
     await phone.locator("#photograph").setInputFiles(given(png(noise(9, 9), 9, 9)));
     await phone.locator("#answer").waitFor();
+  });
+
+  test("by an example, where there are some", async ({ skip }) => {
+    const page = await opened(), found = page.getByRole("button", { name: "Example" });
+    if (!await found.count()) skip("the tiny network has no pictures beside it");
+    expect(await found.count()).toBe(4);
+    await found.first().focus();
+    await page.keyboard.press("Enter");
+    await page.locator("#answer").waitFor();
+    expect(await page.locator("#yours").getAttribute("alt")).toContain(".jpg");
   });
 
   test("before the network is there", async () => {
@@ -164,6 +180,22 @@ describe("pixels", () => {
   });
 });
 
+test("the network says here what it says to Python", async ({ skip }) => {
+  const file = join(model, "parity.json");
+  if (!existsSync(file)) skip("the tiny network has no parity.json");
+  const { pictures, tolerance } = JSON.parse(readFileSync(file, "utf8")) as Parity;
+  let largest = 0, same = 0;
+  for (const { picture, square, probabilities } of pictures) {
+    const here = (await answered(shared, readFileSync(join(model, square)))).probabilities;
+    largest = Math.max(largest, ...here.map((p, i) => Math.abs(p - probabilities[i]!)));
+    const whole = (await answered(shared, readFileSync(join(model, picture)), "a.jpg", "image/jpeg")).probabilities;
+    if (best(whole) === best(probabilities)) same++;
+  }
+  console.log(`parity: ${pictures.length} squares within ${largest.toExponential(1)}, ${same} of ${pictures.length} files named alike`);
+  expect(largest).toBeLessThanOrEqual(tolerance);
+  expect(same).toBe(pictures.length);
+}, 90_000);
+
 describe("refusals", () => {
   const whole = png(noise(50, 50), 50, 50), broken = Buffer.from(whole);
   broken.fill(0x55, 60, whole.length - 30);
@@ -204,27 +236,43 @@ describe("refusals", () => {
   });
 });
 
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+/** What axe finds on a page, or cannot decide, and whether the page is wider than the screen */
+async function faultsOf(page: Page): Promise<string[]> {
+  await page.evaluate(axe);
+  return page.evaluate(async () => {
+    type Found = { id: string; nodes: { html: string }[] }[];
+    const run = (window as unknown as { axe: { run(on: Document): Promise<{ violations: Found; incomplete: Found }> } }).axe.run;
+    const { violations, incomplete } = await run(document), wide = document.documentElement.scrollWidth - innerWidth;
+    return [...violations, ...incomplete].map((f) => `${f.id}: ${f.nodes[0]?.html}`).concat(wide > 0 ? [`${wide} px too wide`] : []);
+  });
+}
+
 describe("looks", () => {
-  const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   test.each([[1280, "light"], [1280, "dark"], [375, "light"], [375, "dark"]] as const)("%i pixels, %s", async (width, colorScheme) => {
     const page = await opened({ viewport: { width, height: 800 }, colorScheme, reducedMotion: "reduce", bypassCSP: true,
       isMobile: width < 600, hasTouch: width < 600 }); // axe comes from outside, which the page's policy forbids
     const shots = process.env["PICTURES"];
-    await page.evaluate(axe);
     for (const state of ["fresh", "answered", "refused"]) {
       if (state === "answered") await answered(page, png(noise(40, 30), 40, 30));
       if (state === "refused") await ask(page, given(Buffer.from(`<svg${"_".repeat(90)}`), "a.jpg"));
       await page.locator("summary").click();
-      const found = await page.evaluate(() => (window as unknown as { axe: { run(on: Document): Promise<{ violations: { id: string }[];
-        incomplete: { id: string; nodes: { html: string }[] }[] }> } }).axe.run(document));
-      expect(found.violations, state).toEqual([]);
-      expect(found.incomplete.map((f) => [f.id, f.nodes[0]?.html]), state).toEqual([]);
-      expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), state).toBeLessThanOrEqual(0);
+      expect(await faultsOf(page), state).toEqual([]);
       const small = await page.locator(".button:visible, summary").evaluateAll((all) => all.filter((e) => e.getBoundingClientRect().height < 24).length);
       expect(small, state).toBe(0);
       if (shots) await page.screenshot({ path: join(shots, `${state}-${width}-${colorScheme}.png`), fullPage: true });
     }
   });
+});
+
+test("the page that asks a Space, by the same eyes", async () => {
+  for (const colorScheme of ["light", "dark"] as const) {
+    const page = await visit(browser, served, faults, { viewport: { width: 375, height: 700 }, colorScheme, bypassCSP: true });
+    await page.getByRole("link", { name: "Ask a Space" }).click();
+    await page.getByRole("heading", { name: "Ask a Space" }).waitFor();
+    expect(await faultsOf(page)).toEqual([]);
+    if (process.env["PICTURES"]) await page.screenshot({ path: join(process.env["PICTURES"], `space-375-${colorScheme}.png`) });
+  }
 });
 
 describe("kept on the device", () => {

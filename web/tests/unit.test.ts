@@ -8,6 +8,7 @@ import { open } from "../src/network.ts";
 import { middle } from "../src/pixels.ts";
 import { Refusal } from "../src/refusal.ts";
 import { resizeColumns, resizeRows, weights } from "../src/resize.ts";
+import { guesses } from "../src/space.ts";
 import { likeliest, milliseconds, percent, sentence } from "../src/words.ts";
 import { bmp, gif, jpeg, png, webp } from "./files.ts";
 import { LABELS, SIZE, expected, tiny } from "./onnx.ts";
@@ -95,7 +96,8 @@ describe("format", () => {
 
 describe("facts", () => {
   test("travel in the file", () => {
-    expect(facts(tiny())).toEqual({ labels: LABELS, size: SIZE, version: "0.0.0" });
+    expect(facts(tiny())).toEqual({ labels: LABELS, size: SIZE, version: "0.0.0", packed: false });
+    expect(facts(tiny({ labels: '["a"]', size: "8", quantized: "weights" }))).toEqual({ labels: ["a"], size: 8, version: "", packed: true });
     expect(metadata(tiny({ a: "ü", b: "" }))).toEqual(new Map([["a", "ü"], ["b", ""]]));
   });
   test.each([[{}, "labels"], [{ labels: "{}", size: "8" }, "labels"], [{ labels: "[]", size: "8" }, "labels"],
@@ -124,6 +126,15 @@ describe("network", () => {
     const network = await open(tiny({ labels: '["a"]', size: "8" }), wasm);
     await expect(network.answer(new Uint8Array(192))).rejects.toThrow("4 numbers for 1 names");
   });
+});
+
+describe("what a Space sends", () => {
+  const label = (...pairs: [unknown, unknown][]) => [{ label: "x", confidences: pairs.map(([l, c]) => ({ label: l, confidence: c })) }];
+  test("names and probabilities, sorted", () => {
+    expect(guesses(label(["a_b", 0.2], ["c", 0.8]))).toEqual([{ label: "c", probability: 0.8 }, { label: "a b", probability: 0.2 }]);
+  });
+  test.each([undefined, null, {}, [], [null], ["text"], [{ label: "x" }], label(), label(["a", "0.5"]), label(["a", 1.5]), label(["a", Number.NaN]),
+    label([1, 0.5]), [{ confidences: [null] }]])("%j is refused", (sent) => { expect(() => guesses(sent)).toThrow("no names"); });
 });
 
 describe("words", () => {
