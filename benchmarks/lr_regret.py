@@ -19,7 +19,7 @@ import torch
 from benchmarks import lr_problems
 from benchmarks.harness import RESULTS, machine, write
 from course_lib.core import mean_ci
-from course_lib.lr_finder import LRCurve, NoSuggestion, grid_rates, lr_sweep, pick_trial, settle, trial_plan
+from course_lib.lr_finder import LRCurve, NoSuggestion, grid_rates, lr_sweep, pick_trial, robust, settle, trial_plan
 from course_lib.lr_finder.loops import _usual
 from course_lib.lr_finder.trials import _POWER
 
@@ -68,7 +68,9 @@ class Recorded:
         "What each rule reads from each curve; a thousandth where it reads nothing"
         out = {rule: [curve.suggest(rule) for curve in self.curves] for rule in (*ONE_LINE, "lowest")}
         out["robust"] = [curve.suggest("robust", self.problem.steps) for curve in self.curves]
-        out["robust, plan not told"] = [curve.suggest() for curve in self.curves]
+        guess = 4*self.curves[0].num_it/self.in_pass if self.curves else None
+        out["robust, plan guessed"] = [x if isinstance(x, NoSuggestion) else robust(x, curve.usual, guess)
+                                       for x, curve in zip(out["lowest"], self.curves)]
         out["one rate for each optimizer"] = [CONSTANTS[self.problem.opt]]*len(self.curves)
         return {rule: [1e-3 if isinstance(r, NoSuggestion) else r for r in rates] for rule, rates in out.items()}
 

@@ -45,8 +45,9 @@ def _finite(losses: Tensor) -> int:
     return int(losses.isfinite().long().cumprod(0).sum())
 
 def _rises(losses: Tensor) -> bool:
-    "Whether a curve ends above all of its first fifth"
-    return bool(losses[-5:].mean() > losses[:max(len(losses)//5, 5)].max())
+    "Whether a curve ends above its first fifth by more than that varies"
+    head = losses[:max(len(losses)//5, 5)]
+    return bool(losses[-5:].mean() > 2*head.max() - head.mean())
 
 def _trouble(lrs: Tensor, losses: Tensor, asked: int) -> NoSuggestion | None:
     "Why a curve holds no suggestion, or None"
@@ -165,7 +166,7 @@ class LRCurve:
     def suggest(
         self,
         method: str = 'robust', # one of `METHODS`
-        total_steps: int | None = None, # for 'robust', 'trials': steps of the run you plan; default `4*num_it`
+        total_steps: int | None = None, # for 'robust', 'trials': steps of the run you plan; trials take `4*num_it` if not told
         epochs: float | None = None, # the same in passes over the data
         runs: float = 1, # for 'trials' judged by `valid`: what they may cost, in planned runs, at least 1; 2.5 is surer
     ) -> 'float | NoSuggestion': # the rate, or why there is none
@@ -173,7 +174,7 @@ class LRCurve:
 
         Args:
             method: one of `METHODS`
-            total_steps: for 'robust', 'trials': steps of the run you plan; default `4*num_it`
+            total_steps: for 'robust', 'trials': steps of the run you plan; trials take `4*num_it` if not told
             epochs: the same in passes over the data
             runs: for 'trials' judged by `valid`: what they may cost, in planned runs, at least 1; 2.5 is surer
 
@@ -258,8 +259,8 @@ class LRCurve:
             if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name} must be a number above 0, got {value!r}")
         if epochs is not None: return epochs
-        if self.in_pass is not None: return (4*self.num_it if total_steps is None else total_steps)/self.in_pass
         if total_steps is None: return None
+        if self.in_pass is not None: return total_steps/self.in_pass
         raise ValueError("total_steps needs a loader with a length, to count the passes: give epochs")
 
     def _planned(self, total_steps: int | None, epochs: float | None) -> int:

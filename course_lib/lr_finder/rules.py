@@ -141,17 +141,18 @@ def lowest(
 def robust(
     read: float, # what `lowest` reads from the curve
     usual: float | None, # a rate usual for the optimizer: 0.1 for Adam, 1 for SGD; None if unknown
-    passes: float | None, # how often the planned run sees each example; None if unknown
+    passes: float | None, # how often the planned run sees each example; None: `read` is all there is
 ) -> float: # the peak rate for that run
     """Half-way from the curve to the usual rate, lower the more often each example is seen
 
     Args:
         read: what `lowest` reads from the curve
         usual: a rate usual for the optimizer: 0.1 for Adam, 1 for SGD; None if unknown
-        passes: how often the planned run sees each example; None if unknown
+        passes: how often the planned run sees each example; None: `read` is all there is
 
     Returns:
         the peak rate for that run
     """
+    if passes is None: return read
     middle = 3*read if usual is None else (read*usual)**0.5
-    return middle/max(6 if passes is None else passes, 1)**0.6
+    return middle/max(passes, 1)**0.6

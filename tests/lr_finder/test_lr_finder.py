@@ -116,7 +116,7 @@ def test_a_search_knows_its_optimizer_and_the_steps_of_a_pass(make, usual):
     assert curve.in_pass == 4 and curve.usual == (None if usual is None else pytest.approx(usual))
     read = curve.suggest('lowest')
     assert curve.suggest(epochs=3) == curve.suggest('robust', 12) == pytest.approx(lf.robust(read, curve.usual, 3))
-    assert curve.suggest() == pytest.approx(lf.robust(read, curve.usual, 100))  # four times the search, four steps a pass
+    assert curve.suggest() == pytest.approx(read)  # a plan is not guessed
     assert curve.suggestions()['robust'].value == pytest.approx(curve.suggest())
 
 
@@ -129,7 +129,7 @@ def test_a_plan_that_cannot_be_counted_is_refused():
     with pytest.raises(ValueError, match='runs is for'): curve.suggest(runs=2)
     net, _, loss_func = problem()
     curve = find_lr(net, stream, loss_func)
-    assert curve.in_pass is None and (not curve.suggest() or curve.suggest() == pytest.approx(lf.robust(curve.suggest('lowest'), 0.1, None)))
+    assert curve.in_pass is None and (not curve.suggest() or curve.suggest() == curve.suggest('lowest'))
     if curve.suggest(): assert curve.suggest(epochs=9) < curve.suggest(epochs=1)
     with pytest.raises(ValueError, match='give epochs'): curve.suggest(total_steps=100)
 

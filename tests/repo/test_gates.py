@@ -153,7 +153,7 @@ BREAKS = {
     "an undefined name": ("no_dead_imports", lambda r: edit(r, add("undefined_name")), "undefined_name"),
     "a parameter without a comment": ("documented", lambda r: change_module(r, "seed: int = 42, # 0 to 2**32 - 1", "seed: int = 42,"), "seed"),
     "a parameter without a type": ("documented", lambda r: change_module(r, "seed: int = 42, #", "seed=42, #"), "seed"),
-    "a function without a docstring": ("documented", lambda r: change_module(r, '    "The fastest device', '    x = "The fastest device'), "default_device"),
+    "a function without a docstring": ("documented", lambda r: change_module(r, '    """The fastest device', '    x = """The fastest device'), "default_device"),
     "no return type": ("documented", lambda r: change_module(r, "def use_style() -> None:", "def use_style():"), "use_style"),
     "a figure without alt text": ("alt_text", lambda r: edit(r, lambda cells: figure(cells).metadata["course_lib"].pop("alt")), "without an 'alt'"),
     "a picture that lost its alt text": ("alt_text", lambda r: edit(r, lambda cells: figure(cells).outputs[-1].metadata.clear()), "does not carry"),
