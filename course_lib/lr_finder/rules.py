@@ -141,14 +141,14 @@ def lowest(
 def robust(
     read: float, # what `lowest` reads from the curve
     usual: float | None, # a rate usual for the optimizer: 0.1 for Adam, 1 for SGD; None if unknown
-    passes: float | None, # how often the planned run sees each example; None: `read` is all there is
+    passes: float | None, # how often the planned run sees each example; None if unknown
 ) -> float: # the peak rate for that run
     """Half-way from the curve to the usual rate, lower the more often each example is seen
 
     Args:
         read: what `lowest` reads from the curve
         usual: a rate usual for the optimizer: 0.1 for Adam, 1 for SGD; None if unknown
-        passes: how often the planned run sees each example; None: `read` is all there is
+        passes: how often the planned run sees each example; None if unknown
 
     Returns:
         the peak rate for that run
