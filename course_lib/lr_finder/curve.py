@@ -166,7 +166,7 @@ class LRCurve:
     def suggest(
         self,
         method: str = 'robust', # one of `METHODS`
-        total_steps: int | None = None, # for 'robust', 'trials': steps of the run you plan; trials take `4*num_it` if not told
+        total_steps: int | None = None, # for 'robust', 'trials': steps of the run you plan; of trials `4*num_it`
         epochs: float | None = None, # the same in passes over the data
         runs: float = 1, # for 'trials' judged by `valid`: what they may cost, in planned runs, at least 1; 2.5 is surer
     ) -> 'float | NoSuggestion': # the rate, or why there is none
@@ -174,7 +174,7 @@ class LRCurve:
 
         Args:
             method: one of `METHODS`
-            total_steps: for 'robust', 'trials': steps of the run you plan; trials take `4*num_it` if not told
+            total_steps: for 'robust', 'trials': steps of the run you plan; of trials `4*num_it`
             epochs: the same in passes over the data
             runs: for 'trials' judged by `valid`: what they may cost, in planned runs, at least 1; 2.5 is surer
 

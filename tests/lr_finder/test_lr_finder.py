@@ -102,8 +102,8 @@ def test_robust_stands_between_curve_and_optimizer_and_falls_with_the_passes():
     assert lf.robust(0.01, 0.1, 1) == pytest.approx(math.sqrt(0.001))
     assert lf.robust(0.01, 0.1, 1)/lf.robust(0.01, 0.1, 10) == pytest.approx(10**0.6)
     assert lf.robust(0.01, 0.1, 0.2) == lf.robust(0.01, 0.1, 1)  # no example is seen twice
-    assert lf.robust(0.01, None, None) == pytest.approx(0.01, rel=0.05)  # nothing known: the curve alone
-    assert lf.robust(0.02, 0.1, None) == lf.robust(0.02, 0.1, 6)
+    assert lf.robust(0.02, 0.1, None) == lf.robust(0.02, None, None) == 0.02  # no plan: the curve alone
+    assert lf.robust(0.01, None, 6.25) == pytest.approx(0.01, rel=0.01)  # no optimizer known: about the curve
 
 
 def sgd(p): return torch.optim.SGD(p, 0.1, momentum=0.9)

@@ -156,6 +156,7 @@ BREAKS = {
     "a function without a docstring": ("documented", lambda r: change_module(r, '    """The fastest device', '    x = """The fastest device'), "default_device"),
     "no return type": ("documented", lambda r: change_module(r, "def use_style() -> None:", "def use_style():"), "use_style"),
     "a figure without alt text": ("alt_text", lambda r: edit(r, lambda cells: figure(cells).metadata["course_lib"].pop("alt")), "without an 'alt'"),
+    "a figure that was not drawn": ("alt_text", lambda r: edit(r, lambda cells: figure(cells).outputs.clear()), "shows no picture"),
     "a picture that lost its alt text": ("alt_text", lambda r: edit(r, lambda cells: figure(cells).outputs[-1].metadata.clear()), "does not carry"),
     "a cell too long to read": ("lesson_shape", lambda r: edit(r, add("x = 1\n"*26)), "cells over 25 lines"),
     "a line too long to read": ("lesson_shape", lambda r: edit(r, add("x = " + "1 + "*30 + "1")), "lines over 100"),

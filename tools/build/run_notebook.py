@@ -64,7 +64,8 @@ def run(path: Path, flags: str = "") -> float:
     run_ids = {c.id for c in nb_test_cells(path, cfg.tst_flags.split(), flags.split())}
     for c in nb.cells:
         if c.cell_type == "code" and c.id in run_ids: c.outputs = []
-    env = {k: v for k, v in os.environ.items() if k != "COURSE_LIB_DATA"}  # committed outputs show the offline data
+    env = {k: v for k, v in os.environ.items() if k not in ("COURSE_LIB_DATA", "MPLBACKEND")}
+    # committed outputs show the offline data, and pictures
     env |= {"OMP_NUM_THREADS": env.get("OMP_NUM_THREADS", "1"), "PYTHONPATH": str(cfg.config_path.resolve())}
     start, before = time.perf_counter(), os.times()
     Client(nb, run_ids, timeout=600, kernel_name="python3",

@@ -44,6 +44,10 @@ def alt_text(root):
             pictures = [(o, k) for o in c.get("outputs", []) for k in o.get("data", {}) if k.startswith("image/")]
             if pictures and not fact(c, "alt"):
                 problems.append(f"{path.name}: cell {c.id} draws a figure without an 'alt' in its metadata")
+            shown = {k for o in c.get("outputs", []) for k in o.get("data", {})}
+            if fact(c, "alt") and not pictures and "application/vnd.jupyter.widget-view+json" not in shown:
+                problems.append(f"{path.name}: cell {c.id} has an 'alt' and shows no picture: run 'python course.py "
+                                f"run {path.stem}'")
             if fact(c, "alt") and any(o.metadata.get(k, {}).get("alt") != fact(c, "alt") for o, k in pictures):
                 problems.append(f"{path.name}: the picture of cell {c.id} does not carry its alt text: run 'python "
                                 f"course.py run {path.stem}'")
