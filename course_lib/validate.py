@@ -144,7 +144,7 @@ def check_between(
     low: float, # the least that may be given
     high: float = math.inf, # the most; by default any finite number
 ) -> None:
-    """Raise `ValueError` unless `low <= value <= high` and `value` is finite.
+    """Raise `TypeError` for no number, `ValueError` unless `low <= value <= high` and `value` is finite.
 
     Args:
         name: of the argument
@@ -152,7 +152,9 @@ def check_between(
         low: the least that may be given
         high: the most; by default any finite number
     """
-    if not (low <= value <= high and math.isfinite(value)):
+    try: good = low <= value <= high and math.isfinite(value)
+    except TypeError: raise TypeError(f"{name} must be a number, got {value!r}") from None
+    if not good:
         wanted = f"from {low} to {high}" if math.isfinite(high) else f"finite and at least {low}"
         raise ValueError(f"{name} must be {wanted}, got {value}")
 
@@ -273,6 +275,9 @@ def check_target(
         True for class indices, False for class probabilities
     """
     check_tensor('target', target)
+    if not hasattr(ignore_index, '__index__'):
+        raise TypeError(f"ignore_index must be a whole number, got {ignore_index!r}: a label that no target holds, "
+                        "such as -100, ignores nothing")
     _check_device('target', target, name, x)
     if probabilities and target.shape == x.shape:
         _check_probabilities(name, x, target, ignore_index)

@@ -49,14 +49,16 @@ def _labels(name: str, x: Tensor) -> Tensor:
                         f"to 0..1 has lost its labels, one that was not is mended by {name}.long()")
     return x.long()
 
-def _predicted(pred: Tensor, target: Tensor, n_classes: int) -> Tensor:
-    "Labels in the shape of `target`, from labels or from a network's scores"
+def _predicted(pred: Tensor, target: Tensor, n_classes: int, kept: Tensor) -> Tensor:
+    "Labels in the shape of `target`, from labels or from a network's scores, numbers where `kept`"
     check_tensor('pred', pred)
     if pred.shape == target.shape and not pred.is_floating_point(): return _labels('pred', pred)
     shape = (*pred.shape[:1], *pred.shape[2:])
     channels = pred.shape[1] if pred.dim() > 1 else 0
     fits = channels == n_classes or (channels == 1 and n_classes == 2)
     if pred.is_floating_point() and shape == target.shape and fits:
+        require(~(pred.isnan().any(1) & kept), "pred must hold scores that are numbers, got nan: the network has "
+                "diverged, or its input held some")
         return (pred[:, 0] > 0).long() if channels == 1 else pred.argmax(1)
     wanted = [*target.shape[:1], n_classes, *target.shape[1:]]
     raise ValueError(f"pred must hold labels {list(target.shape)}, as target does, or scores {wanted}, got "
@@ -82,7 +84,7 @@ class Confusion:
         ignore_index: int | None = None, # the true label that is not counted, inside or outside 0..n_classes - 1
     ) -> None: # raises `TypeError` for what is no whole number, `ValueError` for fewer than two classes
         for name, value in (('n_classes', n_classes), ('ignore_index', 0 if ignore_index is None else ignore_index)):
-            if not isinstance(value, int): raise TypeError(f"{name} must be a whole number, got {value!r}")
+            if not hasattr(value, '__index__'): raise TypeError(f"{name} must be a whole number, got {value!r}")
         if n_classes < 2:
             raise ValueError(f"n_classes must be at least 2, the background being one of them, got {n_classes}")
         self.n_classes, self.ignore_index = n_classes, ignore_index
@@ -91,7 +93,7 @@ class Confusion:
     def update(self,
         pred: Tensor, # labels in the shape of `target`, or scores [N, n_classes, ...] (two classes: also [N, 1, ...])
         target: Tensor, # true labels [N, ...], whole numbers or booleans
-    ) -> None: # raises `TypeError`, `ValueError` (shapes, no pixels) or `IndexError` (labels); then nothing was counted
+    ) -> None: # raises `TypeError`, `ValueError` (shapes, nan) or `IndexError` (labels): nothing was counted
         """Count the pixels of one batch
 
         Args:
@@ -99,23 +101,23 @@ class Confusion:
             target: true labels [N, ...], whole numbers or booleans
 
         Returns:
-            raises `TypeError`, `ValueError` (shapes, no pixels) or `IndexError` (labels); then nothing was counted
+            raises `TypeError`, `ValueError` (shapes, nan) or `IndexError` (labels): nothing was counted
         """
         true = _labels('target', target)
-        found = _predicted(pred, true, self.n_classes)
+        kept = torch.ones_like(true, dtype=torch.bool) if self.ignore_index is None else true != self.ignore_index
+        found = _predicted(pred, true, self.n_classes, kept)
         if true.numel() == 0: raise ValueError(f"target must have pixels to count, got shape {list(true.shape)}")
-        kept = torch.ones_like(true) if self.ignore_index is None else (true != self.ignore_index).long()
         self._check('pred', found, kept)
         self._check('target', true, kept)
-        place = torch.where(kept > 0, true*self.n_classes + found, 0).flatten()
+        place = torch.where(kept, true*self.n_classes + found, 0).flatten()
         counts = torch.zeros(self.n_classes**2, dtype=torch.int64, device=true.device)
-        counts.scatter_add_(0, place, kept.flatten())
+        counts.scatter_add_(0, place, kept.flatten().long())
         self.counts = self.counts.to(counts.device) + counts.view(self.n_classes, -1)
 
     def _check(self, name: str, labels: Tensor, kept: Tensor) -> None:
         "Raise `IndexError` for a label that counts and is no class"
         inside = (labels >= 0) & (labels < self.n_classes)
-        require(inside | (kept == 0), f"{name} must hold labels from 0 to {self.n_classes - 1} where target is not "
+        require(inside | ~kept, f"{name} must hold labels from 0 to {self.n_classes - 1} where target is not "
                 f"ignore_index={self.ignore_index}", IndexError, labels)
 
     def __add__(self,

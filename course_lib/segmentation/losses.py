@@ -8,6 +8,7 @@ Docs: https://course-lib.github.io/course_lib/lib/segmentation_losses.html.md"""
 __all__ = ['ABSENT', 'AVERAGES', 'dice_loss', 'jaccard_loss', 'lovasz_loss']
 
 # %% ../../nbs/lib/13_segmentation_losses.ipynb #932f22ed
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -88,6 +89,23 @@ def _one_less(part: Tensor, whole: Tensor) -> Tensor:
     nothing = whole == 0
     return torch.where(nothing, 0, 1 - part/torch.where(nothing, 1, whole))
 
+def _overlap_loss(
+    fraction: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], # of Σ p t and Σ p + Σ t: above and below its line
+    input: Tensor, # and the rest, as in `dice_loss`
+    target: Tensor,
+    ignore_index: int,
+    absent: str,
+    average: str,
+    smooth: float,
+    normalizer: Normalizer,
+) -> Tensor: # []
+    "One less a fraction of overlaps, averaged. Raises as `dice_loss` does."
+    check_between('smooth', smooth, 0)
+    group = _group_of(normalizer)
+    x, true, counted = _groups(wide := autocast_float(input), target, ignore_index, absent, average, normalizer)
+    both, sizes, present = _overlap(x, true, counted, group if average == 'batch' else None)
+    return _mean(_one_less(*fraction(both, sizes)), present, absent, False, normalizer).to(wide.dtype)
+
 @like_torch
 def dice_loss(
     input: Tensor, # logits [N, C, d1, ...]; C = 1: of label 1 against 0
@@ -114,11 +132,8 @@ def dice_loss(
     Returns:
         0 to 1, a mean over all classes; 0 if every pixel is ignored
     """
-    check_between('smooth', smooth, 0)
-    group = _group_of(normalizer)
-    x, true, counted = _groups(wide := autocast_float(input), target, ignore_index, absent, average, normalizer)
-    both, sizes, present = _overlap(x, true, counted, group if average == 'batch' else None)
-    return _mean(_one_less(2*both + smooth, sizes + smooth), present, absent, False, normalizer).to(wide.dtype)
+    def fraction(both: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]: return 2*both + smooth, sizes + smooth
+    return _overlap_loss(fraction, input, target, ignore_index, absent, average, smooth, normalizer)
 
 @like_torch
 def jaccard_loss(
@@ -144,11 +159,8 @@ def jaccard_loss(
     Returns:
         0 to 1, a mean over all classes; 0 if every pixel is ignored
     """
-    check_between('smooth', smooth, 0)
-    group = _group_of(normalizer)
-    x, true, counted = _groups(wide := autocast_float(input), target, ignore_index, absent, average, normalizer)
-    both, sizes, present = _overlap(x, true, counted, group if average == 'batch' else None)
-    return _mean(_one_less(both + smooth, sizes - both + smooth), present, absent, False, normalizer).to(wide.dtype)
+    def fraction(both: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]: return both + smooth, sizes - both + smooth
+    return _overlap_loss(fraction, input, target, ignore_index, absent, average, smooth, normalizer)
 
 # %% ../../nbs/lib/13_segmentation_losses.ipynb #fc38868f
 def _shares(true: Tensor, kept: Tensor, dtype: torch.dtype) -> Tensor:

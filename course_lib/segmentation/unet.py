@@ -121,8 +121,12 @@ class UNet(nn.Module):
         channels: Sequence[int], # widths after each step up, coarsest first; at most one for each finer map
         n_out: int, # channels of the answer: the classes, or 1 for a yes or no
         n_in: int = 3, # channels of the pictures
-    ) -> None: # raises `ValueError` for an encoder without such a map, and for too many steps
+    ) -> None: # raises `ValueError` for an encoder without such a map, for too many steps and for numbers below 1
         super().__init__()
+        if not isinstance(encoder, nn.Module):
+            raise TypeError(f"encoder must be a network, got {encoder!r}: a name's is fine_tuning.backbone(name)")
+        wrong = [n for n in (*channels, n_out, n_in) if not isinstance(n, int) or n < 1]
+        if wrong: raise ValueError(f"channels, n_out and n_in must be whole numbers of at least 1, got {wrong[0]!r}")
         self.n_in = n_in
         deep, finer = _maps(encoder, n_in)
         if not 1 <= len(channels) <= len(finer):

@@ -13,6 +13,12 @@ def test_peers_take_turns_and_none_always_goes_first():
     assert {n: len(ts) for n, ts in times.items()} == {"a": 3, "b": 3, "c": 3}
 
 
+def test_another_clock_may_count():
+    ticks = iter(range(100))
+    times = harness.interleaved({n: lambda: None for n in "ab"}, rounds=3, calls=2, warmup=1, clock=lambda: next(ticks))
+    assert times == {"a": [0.5]*3, "b": [0.5]*3}
+
+
 def test_a_ratio_is_taken_round_by_round():
     slow = [1., 2., 4., 8., 16., 32., 64.]
     found = harness.ratio([2*t for t in slow], slow)

@@ -118,6 +118,24 @@ def test_nothing_counted_has_no_scores():
         assert scores.per_class.isnan().all() and math.isnan(scores.mean) and math.isnan(scores.overall)
 
 
+@pytest.mark.parametrize("n_classes, channels", [(4, 4), (2, 1)])
+def test_scores_that_are_no_numbers_count_nothing_unless_they_are_void(n_classes, channels):
+    scores, target = torch.randn(2, channels, 3, 3), torch.randint(n_classes, (2, 3, 3))
+    scores[1, -1, 0, 2] = math.nan
+    confusion = Confusion(n_classes, 255)
+    with pytest.raises(ValueError, match="got nan"): confusion.update(scores, target)
+    assert confusion.counts.sum() == 0
+    target[1, 0, 2] = 255
+    confusion.update(scores, target)
+    assert confusion.counts.sum() == 17
+
+
+def test_any_whole_number_says_how_many_classes():
+    confusion = Confusion(np.int64(4), np.int64(255))
+    confusion.update(*batch(1, 0))
+    assert (confusion + Confusion(4, 255)).counts.sum() == confusion.counts.sum() > 0
+
+
 good = torch.tensor([[[0, 1], [2, 3]]])
 BAD = {
     "a label that is not ignored": ((good, good + 252), IndexError, "target .* from 0 to 3 .* got 252 at"),
@@ -129,6 +147,7 @@ BAD = {
     "predicted colours": ((good[:, None].expand(-1, 3, -1, -1), good), ValueError, "colours"),
     "scores of other classes": ((torch.zeros(1, 3, 2, 2), good), ValueError, r"scores \[1, 4, 2, 2\]"),
     "one channel for four classes": ((torch.zeros(1, 1, 2, 2), good), ValueError, "scores"),
+    "scores of a network that has diverged": ((torch.full((1, 4, 2, 2), math.nan), good), ValueError, "got nan"),
     "another size": ((good[..., :1], good), ValueError, "labels"),
     "an empty batch": ((good[:0], good[:0]), ValueError, "pixels"),
     "scores of an empty batch": ((torch.zeros(0, 4, 2, 2), good[:0]), ValueError, "pixels"),

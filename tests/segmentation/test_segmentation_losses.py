@@ -183,6 +183,8 @@ def test_bad_input_is_named(name):
            ((x[:0], y[:0], VOID), ValueError, "pixels"), ((x[..., :0], y[..., :0], VOID), ValueError, "pixels"),
            ((x, y, VOID, "drop"), ValueError, "absent"),
            ((x, y, VOID, "skip", "mean"), ValueError, "average"),
+           ((x, y, None), TypeError, "ignore_index must be a whole number, got None"),
+           ((x, y, 2.5), TypeError, "ignore_index must be a whole number, got 2.5"),
            ((x[:, :1], y.clamp(max=2)), IndexError, "from 0 to 1")]
     for args, error, says in bad:
         with pytest.raises(error, match=says): loss(*args)
@@ -194,3 +196,10 @@ def test_an_ignored_class_has_no_true_pixel(name):
     x, y = batch(3)
     moved = torch.where(y == 1, VOID, y)
     assert LOSSES[name](x, moved, VOID) == LOSSES[name](x, torch.where(y == VOID, 1, y), 1)
+
+
+@pytest.mark.parametrize("loss", [dice_loss, jaccard_loss])
+@pytest.mark.parametrize("smooth, error", [(-1, ValueError), (math.nan, ValueError), ("1", TypeError), (None, TypeError)])
+def test_a_bad_smooth_is_named(loss, smooth, error):
+    x, y = batch(3)
+    with pytest.raises(error, match="smooth must be .*"): loss(x, y, VOID, smooth=smooth)
