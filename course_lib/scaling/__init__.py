@@ -5,8 +5,8 @@ from .costs import (CommModel)
 from .learners import (distribute)
 from .metrics import (reduce_metrics)
 from .norm import (SyncBatchNorm)
-from .processes import (spawn)
+from .processes import (Workers, spawn)
 from .sums import (global_mean, shard, scale_lr)
 
-__all__ = ['CommModel', 'SyncBatchNorm', 'distribute', 'global_mean', 'reduce_metrics', 'resume', 'save',
+__all__ = ['CommModel', 'SyncBatchNorm', 'Workers', 'distribute', 'global_mean', 'reduce_metrics', 'resume', 'save',
            'scale_lr', 'shard', 'spawn']

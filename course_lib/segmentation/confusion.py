@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..validate import check_tensor, require
+from ..validate import check_tensor, plain, require
 
 # %% auto #0
 __all__ = ['Scores', 'Confusion']
@@ -44,6 +44,7 @@ def _scores(right: Tensor, of: Tensor) -> Scores:
 def _labels(name: str, x: Tensor) -> Tensor:
     "Labels as int64. Raises `TypeError` for what is no tensor of whole numbers."
     check_tensor(name, x)
+    x = plain(x)
     if x.is_floating_point() or x.is_complex():
         raise TypeError(f"{name} must hold labels, whole numbers or booleans, got {x.dtype}: a mask that was scaled "
                         f"to 0..1 has lost its labels, one that was not is mended by {name}.long()")
@@ -52,6 +53,7 @@ def _labels(name: str, x: Tensor) -> Tensor:
 def _predicted(pred: Tensor, target: Tensor, n_classes: int, kept: Tensor) -> Tensor:
     "Labels in the shape of `target`, from labels or from a network's scores, numbers where `kept`"
     check_tensor('pred', pred)
+    pred = plain(pred)
     if pred.shape == target.shape and not pred.is_floating_point(): return _labels('pred', pred)
     shape = (*pred.shape[:1], *pred.shape[2:])
     channels = pred.shape[1] if pred.dim() > 1 else 0

@@ -22,7 +22,7 @@ N, C = 12, 4
 DOUBLE = torch.float64
 
 
-def bounds(world, first): return [0, first, *([first + 1] if world > 2 else []), N]
+def bounds(world, first): return [0, *range(first, first + world - 1), N]
 
 
 def taken(split, rank, world):
@@ -283,11 +283,12 @@ def bad_input(rank, world):
 CHECKS = {f.__name__: f for f in (all_losses, dkpp, norm, collab, finder, accumulation, learner, metrics, bad_input)}
 
 
-def everything(rank, world, folder):
-    "Each check's result, or its traceback"
+def everything(rank, world, folder, names=None):
+    "The result of each check, or of those named, or its traceback"
     torch.set_num_threads(1)
     out = {}
     for name, check in (CHECKS | {"sharded": partial(sharded, folder=folder)}).items():
+        if names and name not in names: continue
         try: out[name] = check(rank, world)
         except Exception: out[name] = traceback.format_exc()
         if world > 1: dist.barrier()

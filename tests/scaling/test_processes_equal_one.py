@@ -1,5 +1,6 @@
-"""Two and three processes beside one: losses, gradients, batch norm, recommenders, the finder, Learners, FSDP2, all in
-float64 to 1e-12 (the finder's curve to 1e-6). One group of each size runs all checks, since each process imports torch.
+"""Two, three and four processes beside one: losses, gradients, batch norm, recommenders, the finder, Learners, FSDP2, all in
+float64 to 1e-12 (the finder's curve to 1e-6). One group of each size runs all checks, since each process imports torch;
+that of four runs a few.
 
 Seen to fail: a loss over its own count, `lone` means averaged, statistics of one process, a rank's order of its own.
 """
@@ -24,9 +25,20 @@ def both(request, tmp_path_factory):
 def test_equal(both, name):
     alone, several = both
     tolerance = 1e-6 if name == "finder" else 1e-12
+    near(several, alone, name, tolerance)
+
+
+def near(several, alone, name, tolerance=1e-12):
     for rank, out in enumerate(several):
         for found in (alone[name], out[name]): assert not isinstance(found, str), f"rank {rank}: {found}"
         torch.testing.assert_close(out[name], alone[name], rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+def test_four(tmp_path):
+    few = ["all_losses", "norm", "accumulation", "learner"]
+    alone = ranks.everything(0, 1, tmp_path, few)
+    several = spawn(ranks.everything, 4, tmp_path, few)
+    for name in few: near(several, alone, name)
 
 
 def test_own_permutations(both):

@@ -147,7 +147,7 @@ def test_bodies_of_timm_with_other_channels(name, n_in):
     timm = pytest.importorskip("timm")
     with torch.device("meta"):
         body = timm.create_model(name, in_chans=n_in, num_classes=0, global_pool="")
-        for side in (1, 31, 33, 97):
+        for side in (33, 97) if "convnext" in name else (1, 31, 33, 97):  # it takes none below 32
             assert UNet(body, (16, 8), 2, n_in)(torch.zeros(2, n_in, side, side)).shape == (2, 2, side, side)
 
 
