@@ -36,7 +36,7 @@ pixel_loss = partial(cross_entropy, ignore_index=VOID)
 
 
 def ours(n_out: int) -> nn.Module:
-    "Our U-Net on MobileNetV2 with ImageNet's weights, up to its last block: what follows widens the map for a classifier"
+    "Our U-Net on MobileNetV2 with ImageNet's weights, up to its last block: the rest is for a classifier"
     body = backbone("mobilenetv2_100", "imagenet")
     body.model.conv_head, body.model.bn2 = nn.Identity(), nn.Identity()
     return UNet(body, NARROW if n_out == 2 else WIDE, n_out)

@@ -32,7 +32,8 @@ def _work(folder: str, rank: int, world: int, backend: str) -> None:
     "What a process runs: one function after another from `folder`, in a group of `world`"
     import torch.distributed as dist
     with needs('scaling'): import cloudpickle
-    place, calls, over = Path(folder), queue.SimpleQueue(), threading.Event()
+    place, over = Path(folder), threading.Event()
+    calls: queue.SimpleQueue[float] = queue.SimpleQueue()
     def listen() -> None:
         for line in sys.stdin.buffer: calls.put(float(line))
         over.set()
@@ -45,7 +46,8 @@ def _work(folder: str, rank: int, world: int, backend: str) -> None:
             try:
                 if number == 0:
                     store = dist.FileStore(str(place/'store'), world)
-                    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=timedelta(days=1))
+                    dist.init_process_group(backend, store=store, rank=rank, world_size=world,
+                                            timeout=timedelta(days=1))  # the parent is stricter
                 fn, args = cloudpickle.loads((place/f'{number}.call').read_bytes())
                 _write(place/f'{rank}.{number}.ready', b'')
                 faulthandler.dump_traceback_later(timeout, file=where)
