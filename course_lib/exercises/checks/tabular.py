@@ -17,7 +17,7 @@ def _rng(answer: Answer) -> np.random.Generator: return np.random.default_rng(an
 
 @exercise
 def impurity_of(answer: Answer) -> None:
-    for labels in (['a', 'b', 'b', 'c'], ['a', 'b'], ['a', 'a', 'a'], [1, 0, 0, 0, 0], ['x'], list('mississippi')):
+    for labels in (list('caaabbb'), list('abbc'), list('ab'), list('aaa'), [1, 0, 0, 0, 0], ['x'], list('mississippi')):
         same(answer(list(labels)), _gini(labels), what=f'impurity of {labels}', mistakes=answer.mistakes())
 
 
@@ -54,8 +54,9 @@ def _two_kinds(labels: list) -> float:
 @exercise
 def best_cut(answer: Answer) -> None:
     rng = _rng(answer)
-    cases = [(np.array([1., 2, 3, 4]), np.array([0., 0, 0, 1])), (np.array([3., 1, 3, 1, 2]), np.array([5., 1, 6, 2, 9])),
-             (np.array([2., 2, 2, 7]), np.array([0., 1, 0, 1])), (np.array([1., 2, 3, 4, 5]), np.array([1., 0, 0, 0, 1]))]
+    small = (([1., 2, 3, 4], [0., 0, 0, 1]), ([3., 1, 3, 1, 2], [5., 1, 6, 2, 9]), ([2., 2, 2, 7], [0., 1, 0, 1]),
+             ([1., 2, 3, 4, 5], [1., 0, 0, 0, 1]))
+    cases = [(np.array(values), np.array(target)) for values, target in small]
     cases += [(rng.integers(0, 6, n).astype(float), rng.normal(size=n)) for n in (12, 30, 50)]
     for values, target in cases:
         same(answer(values.copy(), target.copy()), _best(values, target), what='cut and its fall',
@@ -307,7 +308,8 @@ def _as_they_stand(columns: dict[str, ndarray], target: ndarray, threshold: floa
 @exercise
 def new_rows(answer: Answer) -> None:
     cases: list[tuple[list[str], float, list, list[float]]] = [
-        (['a', 'b', 'c'], 2.5, ['b', 'c', 'a'], [1., np.nan, 3]), (['1', '2', '3'], 7., [3, '2', 9], [np.nan, np.nan, 0]),
+        (['a', 'b', 'c'], 2.5, ['b', 'c', 'a'], [1., np.nan, 3]),
+        (['1', '2', '3'], 7., [3, '2', 9], [np.nan, np.nan, 0]),
         (['x', 'None'], 1., [None, 'x', 'y'], [4., 5, np.nan]), (['b', 'a'], 0., ['a', 'b', None, 'z'], [1., 2, 3, 4])]
     for vocabulary, median, kinds, ages in cases:
         same(answer(list(vocabulary), median, list(kinds), np.array(ages)),
