@@ -105,6 +105,18 @@ def test_page(npm, chromium, network, counted):
     for line in lines: counted(line)
 
 
+def test_every_kind_of_file_looks_as_it_does_to_pillow(npm, chromium, network, tmp_path, counted):
+    if not network: pytest.skip("the pictures are not compared with Pillow's: no network could be exported")
+    from benchmarks import web
+    pets = [f.read_bytes() for f in web.drawn(tmp_path/"pets", 2, seed=11)]
+    said = web.compare(web.of_each_kind(pets), Path(network), tmp_path, npm, chromium)["said"]
+    assert len(said) == 2*len(web.KINDS) and all(s["same"] for s in said)
+    for s in said:
+        assert s["farthest"] <= 2, s  # a JPEG may be unpacked by another release of its library
+        assert s["equal"] < 1 or s["probability"] <= 1e-5, s
+    counted(f"{sum(s['equal'] == 1 for s in said)} of {len(said)} files with Pillow's pixels")
+
+
 def test_client_of_a_space(npm, chromium, space): call(npm, "run", "space", CHROMIUM=chromium, SPACE=space)
 
 
