@@ -227,6 +227,16 @@ describe("refusals", () => {
     expect(await page.getByRole("alert").textContent()).toContain("took too long");
     await answered(page, whole);
   });
+  test("the page may ask no other host, whatever gets into it", async () => {
+    const page = await opened();
+    const forbidden = await page.evaluate(async () => {
+      const said = new Promise((tell) => { document.addEventListener("securitypolicyviolation", (e) => { tell(e.effectiveDirective); }); });
+      await fetch("http://127.0.0.1:9/").catch(() => null);
+      return said;
+    });
+    expect(forbidden).toBe("connect-src");
+    expect(faults.splice(0).every((f) => f.includes("Content Security Policy"))).toBe(true);
+  });
   test("a network that cannot be fetched is told", async () => {
     const page = await browser.newPage();
     await page.route("**/*.onnx", (route) => route.fulfill({ status: 404 }));
