@@ -166,8 +166,9 @@ def main() -> None:
     rows = [row(g, [s for s in found["said"] if s["group"] == g]) for g in groups]
     said, exact = found["said"], [s for s in found["said"] if s["equal"] == 1]
     took = [s["unpacking"] + s["answering"] for s in said]
+    off = max((s["probability"] for s in exact), default=0)
     tail = f"""All files: {sum(s['same'] for s in said)} of {len(said)} named alike, {len(exact)} with the same pixels.
-Of these no probability is farther than {max((s['probability'] for s in exact), default=0):.1e} from the one computed here.
+Of these no probability is farther than {off:.1e} from the one computed here.
 
 Times are medians over a group, in a page that has answered before: a file is unpacked, cut and shrunk, then answered.
 Half of all answers took {median(took):.0f} ms or less, unpacking included.
