@@ -8,62 +8,59 @@ Docs: https://course-lib.github.io/course_lib/tabular.html.md"""
 __all__ = ['repeated_folds', 'folds_ci']
 
 # %% ../../nbs/10_tabular.ipynb #10ab0003
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from ..core import mean_ci
 from ..timing import Estimate
 
 # %% ../../nbs/10_tabular.ipynb #10ab0143
 def repeated_folds(
     n: int, # rows
-    n_folds: int = 5, # parts, each of which judges once; from 2 to `n`
+    n_folds: int = 5, # parts, each of which judges once a repeat; from 2 to `n`
     n_repeats: int = 2, # times, with new parts; at least 1
     seed: int = 0, # of the parts
-) -> Iterator[tuple[np.ndarray, np.ndarray]]: # rows to learn from, and rows to judge by
+) -> list[tuple[np.ndarray, np.ndarray]]: # rows to learn from and rows to judge by, of each fold
     """Folds, several times over. Raises `ValueError` for parts that cannot be.
 
     Args:
         n: rows
-        n_folds: parts, each of which judges once; from 2 to `n`
+        n_folds: parts, each of which judges once a repeat; from 2 to `n`
         n_repeats: times, with new parts; at least 1
         seed: of the parts
 
     Returns:
-        rows to learn from, and rows to judge by
+        rows to learn from and rows to judge by, of each fold
     """
     if not 2 <= n_folds <= n or n_repeats < 1:
         raise ValueError(f"n_folds must be from 2 to the {n} rows and n_repeats at least 1, "
                          f"got {n_folds} and {n_repeats}")
     rng = np.random.default_rng(seed)
-    for _ in range(n_repeats):
-        parts = np.array_split(rng.permutation(n), n_folds)
-        for i, part in enumerate(parts):
-            yield np.sort(np.concatenate(parts[:i] + parts[i + 1:])), np.sort(part)
+    judges = [np.sort(part) for _ in range(n_repeats)
+              for part in np.array_split(rng.permutation(n), n_folds)]
+    return [(np.setdiff1d(np.arange(n), judge), judge) for judge in judges]
 
 # %% ../../nbs/10_tabular.ipynb #10ab0144
 def folds_ci(
-    runs: Sequence[float], # one result a fold
+    runs: Sequence[float], # one result a fold, at least 2
     baseline: Sequence[float], # those of the other method on the same folds
-    n_folds: int = 5, # parts of one repeat: each judges 1/(n_folds - 1) as many rows as train
+    n_folds: int = 5, # parts of one repeat: 1/(n_folds - 1) as many rows judge as train
     level: float = 0.95, # confidence
 ) -> Estimate: # the mean of `runs - baseline`
-    """Student's t interval of a difference over folds that share their training rows, widened as
-    Nadeau and Bengio (2003) do. Raises `ValueError` for fewer than two folds or unequal lengths.
+    """Interval of a paired difference over folds that share training rows: Student's, widened as
+    Nadeau and Bengio (2003) do. Raises as `mean_ci`, and `ValueError` for fewer than two folds.
 
     Args:
-        runs: one result a fold
+        runs: one result a fold, at least 2
         baseline: those of the other method on the same folds
-        n_folds: parts of one repeat: each judges 1/(n_folds - 1) as many rows as train
+        n_folds: parts of one repeat: 1/(n_folds - 1) as many rows judge as train
         level: confidence
 
     Returns:
         the mean of `runs - baseline`
     """
-    from scipy.stats import t
-    if len(runs) != len(baseline) or len(runs) < 2 or n_folds < 2:
-        raise ValueError("runs and baseline must be equally long, they and n_folds at least 2; "
-                         f"got {len(runs)}, {len(baseline)} and {n_folds}")
-    x = np.asarray(runs, dtype=float) - np.asarray(baseline, dtype=float)
-    half = t.ppf((1 + level)/2, len(x) - 1)*x.std(ddof=1)*np.sqrt(1/len(x) + 1/(n_folds - 1))
-    return Estimate(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x))
+    if n_folds < 2: raise ValueError(f"n_folds must be at least 2, got {n_folds}")
+    plain = mean_ci(runs, baseline, level)
+    half = (plain.high - plain.value)*np.sqrt(1 + plain.n/(n_folds - 1))
+    return Estimate(plain.value, plain.value - half, plain.value + half, plain.n)
