@@ -117,11 +117,6 @@ for (const id of ["choose", "photograph"]) {
     input.value = ""; // the same picture may be chosen again
     if (given) ask(given);
   });
-  input.addEventListener("keydown", (event) => { // Chromium opens files at a space alone
-    if (event.key !== "Enter") return;
-    event.preventDefault();
-    input.click();
-  });
 }
 /** A small picture that asks about itself */
 function example({ name, url }: (typeof examples)[number]): HTMLLIElement {

@@ -48,9 +48,9 @@ async function answered(page: Page, ...file: Parameters<typeof given>): Promise<
   return said;
 }
 const best = (p: number[]) => p.indexOf(Math.max(...p));
-/** Pixels without a pattern */
+/** Pixels without a pattern, lighter from row to row */
 const noise = (width: number, height: number, channels = 3) =>
-  Uint8Array.from({ length: width * height * channels }, (_, i) => (i * i * 31 + i * 7) % 251);
+  Uint8Array.from({ length: width * height * channels }, (_, i) => (i * i * 31 + i * 7) % 127 + 128 * i / (width * height * channels));
 /** What Pillow makes of RGB pixels: their middle, shrunk */
 function shrunk(rgb: Uint8Array, width: number, height: number, size: number): number[] {
   const { left, top, side } = middle(width, height), rgba = new Uint8ClampedArray(4 * side * side).fill(255);
@@ -132,10 +132,15 @@ describe("giving a picture", () => {
   });
 
   test("two at once: the later one is answered", async () => {
-    const page = shared;
+    const page = shared, count = () => page.evaluate(() => (window as unknown as { answers: unknown[] }).answers.length);
+    const before = await count();
     await page.locator("#choose").setInputFiles(given(png(new Uint8Array(3 * 3000 * 3000), 3000, 3000), "slow.png"));
-    const { pixels } = await answered(page, png(new Uint8Array(300).fill(255), 10, 10), "quick.png");
+    await page.locator("#choose").setInputFiles(given(png(new Uint8Array(300).fill(255), 10, 10), "quick.png"));
+    await page.waitForFunction(() => document.getElementById("yours")!.getAttribute("alt")!.includes("quick.png"));
+    const pixels = await page.evaluate(() => (window as unknown as { answers: Answer[] }).answers.at(-1)!.pixels);
     expect(Math.min(...pixels)).toBe(255);
+    await page.waitForTimeout(2000); // by now the slow one is through, and nobody wants it
+    expect(await count()).toBe(before + 1);
     expect(await page.locator("#yours").getAttribute("alt")).toBe("Your picture, quick.png");
   });
 });
@@ -222,10 +227,13 @@ describe("refusals", () => {
     await page.clock.install();
     await page.reload();
     await ready(page);
-    await page.locator("#choose").setInputFiles(given(png(new Uint8Array(3 * 7000 * 7000), 7000, 7000)));
+    await page.locator("#choose").setInputFiles(given(png(new Uint8Array(3 * 7000 * 7000), 7000, 7000), "slow.png"));
     await page.clock.fastForward(31_000);
     expect(await page.getByRole("alert").textContent()).toContain("took too long");
     await answered(page, whole);
+    expect(page.workers().length).toBe(1); // the other one has ended
+    await page.waitForTimeout(1000);
+    expect(await page.locator("#yours").getAttribute("alt")).toBe("Your picture, picture.png");
   });
   test("the page may ask no other host, whatever gets into it", async () => {
     const page = await opened();
