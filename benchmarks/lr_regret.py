@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks import lr_problems
+from benchmarks import lr_free, lr_problems
 from benchmarks.harness import RESULTS, machine, write
 from course_lib.core import mean_ci
 from course_lib.lr_finder import LRCurve, NoSuggestion, grid_rates, lr_sweep, pick_trial, robust, settle, trial_plan
@@ -131,6 +131,9 @@ def judge(problem: Recorded) -> list[dict]:
     for runs in (1, 2.5):
         rows.append({"rule": f"random search, {runs:g} runs", "regret": problem.random(runs).mean()})
         rows.append({"rule": f"successive halving, {runs:g} runs", "regret": problem.halving(runs).mean()})
+    for optimizer, losses in lr_free.recorded(problem.problem.name).items():
+        best = problem.whole.mean(0).min()
+        rows.append({"rule": f"{optimizer}, no rate", "regret": 100*(np.mean(losses[:few])/best - 1)})
     return [{"problem": problem.problem.name, "seeds": few, **row} for row in rows]
 
 
