@@ -75,7 +75,7 @@ measured; the largest error is {max(every):.0%}. The fits, as medians: {numbers}
 
 Where the fit has not been: made of small messages and asked for the large ones, it is off by {spread(beyond)}. Asked
 for four processes, which here share two cores, and for small messages, it is off by {spread(plan)}: for more processes
-than were measured it is a plan, and holds if each has a core and a connection of its own."""
+than were measured it is a plan, and no more."""
     write("scaling", head, rows, tail)
 
 
