@@ -6,8 +6,6 @@ import { VitePWA } from "vite-plugin-pwa";
 const EXAMPLES = 4;
 /** The folder that `python -m tools.build.web_model` wrote */
 const model = resolve(process.env["MODEL"] ?? join(import.meta.dirname, "model"));
-if (!process.env["VITEST"] && !existsSync(join(model, "model.onnx")))
-  throw new Error(`No network in ${model}: write one with \`python -m tools.build.web_model web/model\` in the folder above.`);
 
 /** A few pictures that lie beside the network, for those who have none: `virtual:examples` gives their names and addresses */
 const examples: Plugin = {
@@ -17,8 +15,17 @@ const examples: Plugin = {
     if (id !== "\0examples") return null;
     const folder = join(model, "pictures"), files = existsSync(folder) ? readdirSync(folder).filter((f) => f.endsWith(".jpg")).sort() : [];
     const few = files.filter((_, i) => i % Math.ceil(files.length / EXAMPLES) === 0);
-    const imports = few.map((file, i) => `import a${i} from ${JSON.stringify(`${join(folder, file)}?url`)};`);
+    const imports = few.map((file, i) => `import a${i} from ${JSON.stringify(`${join(folder, file).replaceAll("\\", "/")}?url`)};`);
     return `${imports.join("\n")}\nexport default [${few.map((file, i) => `{ name: ${JSON.stringify(file)}, url: a${i} }`).join(", ")}];`;
+  },
+};
+
+/** Says what is missing, when a page is made; to show one that is made needs no network beside it */
+const needsNetwork: Plugin = {
+  name: "needs-network",
+  buildStart() {
+    if (!existsSync(join(model, "model.onnx")))
+      throw new Error(`No network in ${model}: write one with \`python -m tools.build.web_model web/model\` in the folder above.`);
   },
 };
 
@@ -30,7 +37,7 @@ export default defineConfig({
   worker: { format: "es" },
   build: { target: "es2022", assetsInlineLimit: 0,
     rollupOptions: { input: ["index.html", "space.html"].map((page) => join(import.meta.dirname, page)) } },
-  plugins: [examples, VitePWA({
+  plugins: [needsNetwork, examples, VitePWA({
     registerType: "autoUpdate",
     injectRegister: "script-defer",
     includeManifestIcons: false, // they are among the files below
