@@ -6,7 +6,9 @@ with needs('deploy'):
     from .answers import (Answers)
     from .graph import (Parity, parity, verify, export_onnx)
     from .pictures import (KINDS, open_picture, to_square)
+    from .server import (serve, running)
     from .smaller import (Quantized, quantize)
+    from .spaces import (wilson, space, check_space)
 
-__all__ = ['Answers', 'KINDS', 'Parity', 'Quantized', 'export_onnx', 'open_picture', 'parity', 'quantize',
-           'to_square', 'verify']
+__all__ = ['Answers', 'KINDS', 'Parity', 'Quantized', 'check_space', 'export_onnx', 'open_picture', 'parity',
+           'quantize', 'running', 'serve', 'space', 'to_square', 'verify', 'wilson']

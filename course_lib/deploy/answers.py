@@ -9,9 +9,12 @@ __all__ = ['Answers']
 
 # %% ../../nbs/lib/14_deploy_answers.ipynb #de300003
 import json
+import os
 from pathlib import Path
 
 import numpy as np
+
+os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1') # read when onnxruntime is imported
 import onnxruntime
 
 from .pictures import open_picture, to_square

@@ -21,13 +21,15 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from fastai.data.transforms import ToTensor
 from fastai.learner import Learner
 from fastai.torch_core import TensorImage
 from fastai.vision.augment import Resize
 from torch import Tensor, nn
+
+os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1') # see the room that asks the file
+import onnxruntime
 
 from .. import __version__
 from ..state import modes_kept

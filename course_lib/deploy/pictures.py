@@ -23,7 +23,8 @@ _whole = threading.Lock() # Pillow's switch for files that end too early is one 
 def _what_instead(data: bytes) -> str:
     "What a file is that is no picture, by how it begins"
     start = data[:256].lstrip().lower()
-    said = next((what for begin, what in _INSTEAD.items() if start.startswith(begin.lower())), 'is none of these')
+    known = [what for begin, what in _INSTEAD.items() if start.startswith(begin.lower())]
+    said = known[0] if known else 'is of no kind that is opened here'
     return f"the file {said}; send a {', '.join(KINDS[:-1])} or {KINDS[-1]}"
 
 def _opened(data: bytes, max_pixels: int) -> Image.Image:

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import numpy_helper
+
+os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1') # see the room that asks the file
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
