@@ -118,7 +118,8 @@ def _card(title: str, use: str, limits: str, measured: dict[str, Any], answers: 
     return '\n'.join([
         f'# {title}', '', '## What it is for', '', use, '', '## How good it is', '',
         f"It names {share:.1%} of {measured['n']} pictures rightly that its weights were not trained on (95% "
-        f"interval {low:.1%} to {high:.1%}). These pictures were looked at during training, so the figure is a little too kind.",
+        f"interval {low:.1%} to {high:.1%}). These pictures were looked at during training, so the figure is a little "
+        "too kind.",
         '', '| label | named rightly | of |', '|---|---|---|', *rows, '', '## Where not to use it', '', limits, '',
         f"It answers with one of {len(answers.labels)} labels whatever the picture shows: it cannot say *none of "
         "these*. A probability is how sure it is, not how often it is right.", '', '## How it works', '',
@@ -132,8 +133,8 @@ _ATTRIBUTES = '*.onnx filter=lfs diff=lfs merge=lfs -text\n*.safetensors filter=
 def _front_matter(title: str, license: str) -> str:
     "What a Space reads at the top of its README"
     facts = {'title': title, 'emoji': '\N{FRAME WITH PICTURE}', 'colorFrom': 'blue', 'colorTo': 'green',
-             'sdk': 'gradio', 'sdk_version': importlib.metadata.version('gradio'), 'python_version': '3.12', 'app_file': 'app.py',
-             'pinned': False, 'license': license, 'short_description': title[:60]}
+             'sdk': 'gradio', 'sdk_version': importlib.metadata.version('gradio'), 'python_version': '3.12',
+             'app_file': 'app.py', 'pinned': False, 'license': license, 'short_description': title[:60]}
     return '---\n' + yaml.safe_dump(facts, sort_keys=False, allow_unicode=True) + '---\n\n'
 
 def _fill(folder: Path, learner: Learner, texts: dict[str, str]) -> None:
