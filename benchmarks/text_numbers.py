@@ -1,4 +1,4 @@
-"""Counting in words: how often the next word of fastai's human numbers is foretold, by an LSTM, a transformer, counts.
+"""Counting in words: how often the next word of fastai's human numbers is foretold, by two networks and by counts.
 
     python -m benchmarks.text_numbers [--seeds 3]
 
