@@ -5,8 +5,8 @@
 The numbers from one to 7,999 are learned, those from 8,000 to 9,998 judged; nobody has seen "eight thousand" or "nine
 thousand" before. After three first tries that had looked at the judged part, the settings of the LSTM were chosen
 with 1 to 6,999 against 7,000 to 7,999 alone, fifteen of them with two or three seeds each. The course's `LSTM`, its
-words' vectors used at both ends, half of its outputs dropped, with the penalties on them and on their changes from step to
-step (Merity et al., 2017), AdamW with a strong weight decay and one cycle. fastbook's best on the same words, cut at
+words' vectors used at both ends, half of its outputs dropped, with the penalties on them and on their changes from step
+to step (Merity et al., 2017), AdamW with a strong weight decay and one cycle. fastbook's best on the same words, cut at
 80% of its rows, is 0.885. Rivals: the most frequent word after the last one to five words, the last number
 said again, and the course's transformer with its usual settings. Times are CPU seconds of one thread.
 """
