@@ -17,8 +17,8 @@ from sklearn.datasets import load_sample_images
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from course_lib.presizing import (BatchPresize, Draw, FastImage, FastPresize, apply_map, augment_apart, compare, corners_of,
-                                  detail, draw_map, largest_box, lighting_table, presize, psnr, random_draw, resample,
+from course_lib.presizing import (BatchPresize, Draw, FastImage, FastPresize, apply_map, augment_apart,
+                                  augment_recipe, compare, corners_of, detail, draw_map, largest_box, lighting_table, presize, psnr, random_draw, resample,
                                   rotate_map, sample_batch, shrinking, ssim, supersampled, unit_map, warp_map, zoom_map)
 from course_lib.presizing.quality import _recipe
 
@@ -255,6 +255,17 @@ def test_augment_apart_does_every_step():
     assert y.shape == (3, 224, 224) and y.dtype == torch.uint8
     c = compare(fitted(PHOTOS[0], 500, 375), d)['apart']
     assert psnr(y, c.image) == math.inf and 20 < c.psnr < 35   # blurred, but the same geometry as its ideal
+
+
+def test_augment_recipe_is_the_picture_that_compare_measures():
+    d = Draw(angle=10, zoom=1.1, warp_x=0.1, crop=0.9, flip=True)
+    img = fitted(PHOTOS[0], 500, 375)
+    y = augment_recipe(img, d, 96)
+    assert y.shape == (3, 96, 96) and y.dtype == torch.uint8 and y.equal(compare(img, d, 96)['recipe'].image)
+    assert psnr(y, augment_apart(img, d, 96)) < psnr(y, compare(img, d, 96)['recipe'].ideal)
+    lit = augment_recipe(img, Draw(brightness=0.6), 96)
+    assert lit.float().mean() > augment_recipe(img, Draw(), 96).float().mean() + 5
+    with pytest.raises(ValueError, match='presize must not be smaller'): augment_recipe(img, d, 96, 48)
 
 
 def test_same_draw_same_picture_for_every_kind_of_input(tmp_path):
