@@ -10,7 +10,7 @@ fixed. `--only NAME` records one problem, `--list` shows them. Needs COURSE_LIB_
 The problems are spread over what readers meet: short and long training, much and little data, wrong labels, SGD with
 momentum, Adam and AdamW with and without weight decay, batches of 16 to 1024, fully connected, convolutional,
 recurrent and attention networks, embeddings, a frozen and a free body; classes, numbers, ratings and language. All
-rates of a problem train side by side as one stack of networks, by the harness of `benchmarks.lr_finder`. Sizes and
+rates of a problem train side by side as one stack of networks, by the harness of `benchmarks.lr_stack`. Sizes and
 steps were cut for cost before a run of the final half was read.
 """
 import argparse
@@ -31,8 +31,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from benchmarks import lr_finder
+from benchmarks import lr_stack
 from benchmarks.harness import RESULTS
+from course_lib.lr_finder import one_cycle
 
 COIN = 20261126  # written down before anything was run; see `halves`
 Data = tuple[Tensor, Tensor, Tensor, Tensor]  # inputs and targets to train on, inputs and targets to validate on
@@ -335,8 +336,8 @@ def upper_digits(train: int) -> Data:
 # ------------------------------------------------------------------ problems
 
 @dataclass
-class Problem(lr_finder.Problem):
-    "One problem for the harness of `benchmarks.lr_finder`, its network any module"
+class Problem(lr_stack.Problem):
+    "One problem for the harness of `benchmarks.lr_stack`, its network any module"
     name: str
     data: Callable[[], Data]
     net: Callable[[], nn.Module]
@@ -367,7 +368,7 @@ class Problem(lr_finder.Problem):
         self.fixed = {k: v.detach() for k, v in nets[0].named_parameters() if k not in free}
         return {k: v.detach().clone() for k, v in params.items() if k in free}
 
-    def forward(self, params: dict[str, Tensor], x: tuple[Tensor]) -> Tensor:
+    def forward(self, params: dict[str, Tensor], x: tuple[Tensor, ...]) -> Tensor:
         "The answers of all networks, each to its own batch"
         def one(p: dict[str, Tensor], inputs: Tensor) -> Tensor:
             return functional_call(self.bare, (p, self.fixed), (inputs,))
@@ -504,23 +505,15 @@ def part_order(problem: Problem, seed: int, share: float) -> Tensor:
 def trained(problem: Problem, seed: int, order: Tensor, looks: Sequence[int]) -> tuple[Tensor, Tensor]:
     "One-cycle runs at all rates on the same batches [steps, bs]: losses, and validation losses after some steps"
     lrs = RATES[problem.opt]
-    rates = torch.stack([lr_finder.one_cycle(lr, len(order)) for lr in lrs], 1)
-    p, state, losses, seen = problem.stack([seed]*len(lrs)), {}, [], []  # type: ignore[var-annotated]
-    for t, lr in enumerate(rates, 1):
-        x, y = problem.batch(order[t-1].expand(len(lrs), -1))
-        for w in p.values(): w.requires_grad_(True)
-        loss = problem.loss(problem.forward(p, x), y)
-        grads = torch.autograd.grad(loss.sum(), list(p.values()))
-        for w in p.values(): w.requires_grad_(False)
-        lr_finder.step(problem, p, state, grads, lr, t)
-        losses.append(loss.detach().double())
-        if t in looks: seen.append(lr_finder.validate(problem, p))
-    return torch.stack(losses), torch.stack(seen)
+    rates = torch.stack([one_cycle(lr, len(order)) for lr in lrs], 1)
+    same = order[:, None].expand(-1, len(lrs), -1)
+    losses, seen = lr_stack.train(problem, problem.stack([seed]*len(lrs)), same, rates, tuple(looks))
+    return losses, torch.stack(seen)
 
 
 def runs(problem: Problem, seed: int, have: set[tuple[str, float]]) -> list[dict]:
     "Validation losses of whole and of short runs at each rate, none above the untrained loss; without those we `have`"
-    untrained, out = lr_finder.validate(problem, problem.stack([seed])), []
+    untrained, out = lr_stack.validate(problem, problem.stack([seed])), []
     def note(kind: str, share: float, losses: Tensor) -> None:
         if kind != "short, training loss":
             losses = torch.where(losses.isfinite(), losses, untrained).minimum(untrained)
@@ -546,9 +539,10 @@ def runs(problem: Problem, seed: int, have: set[tuple[str, float]]) -> list[dict
 
 def curves(problem: Problem, searches: int) -> list[dict]:
     "The raw losses of searches as `find_lr` makes them, in one column"
+    lr_stack.check(problem)
     return [{"problem": problem.name, "seed": seed, "examples": len(problem.y),
              "losses": " ".join(f"{x:.5g}" for x in curve.runs[0].tolist())}
-            for seed, curve in enumerate(lr_finder.search(problem, list(range(searches)), streams=(1,)))]
+            for seed, curve in enumerate(lr_stack.search(problem, list(range(searches))))]
 
 
 def recorded(half: str, what: str) -> pd.DataFrame:
