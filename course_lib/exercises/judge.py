@@ -157,6 +157,7 @@ def limited(
         outcome['meter'] = _Meter()
         try: outcome['value'] = fn()
         except BaseException as e: outcome['error'] = e
+        finally: outcome['meter'].read()  # one long call of C code may let nobody else read it
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     while thread.is_alive():
@@ -167,6 +168,7 @@ def limited(
             words = _overtime(meter)
             _stop(meter)
             raise Wrong(words)
+    if (meter := outcome['meter']).done(seconds): raise Wrong(_overtime(meter))
     if 'error' in outcome: raise outcome['error']
     return outcome['value']
 

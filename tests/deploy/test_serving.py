@@ -6,6 +6,7 @@ the folder for temporary files; pages of other sites let in.
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -27,8 +28,11 @@ def started(command, folder, pattern, **environment):
     "Run a server until the block ends: (its address, its process); what it writes goes under `folder`"
     folder.mkdir()
     env = {**os.environ, **QUIET, "TMPDIR": str(folder), "PYTHONPATH": str(ROOT), **environment}
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               env=env)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with Ctrl-C ignored
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   text=True, env=env)
+    finally: signal.signal(signal.SIGINT, before)
     try:
         seen = ""
         while not (found := re.search(pattern, seen)):
