@@ -1,6 +1,6 @@
 """A card says what was measured, and its interval holds the truth as often as it says.
 
-Seen to fail: the interval of the normal approximation; the pictures of one label counted for all.
+Seen to fail: Wilson's interval without its second term.
 """
 import re
 

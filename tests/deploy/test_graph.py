@@ -1,6 +1,6 @@
 """A file says what its Learner says, and is not written where it would not.
 
-Seen to fail: channels swapped in the graph; the mean left out; a model left in training mode; a batch axis of fixed length.
+Seen to fail: channels swapped in the graph; the mean left out; a batch axis of fixed length.
 """
 import json
 
