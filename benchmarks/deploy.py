@@ -27,7 +27,7 @@ import torch
 from benchmarks.harness import interleaved, machine, median, ratio, table, write
 from course_lib.core import mean_ci
 from course_lib.data import draw_pets
-from course_lib.deploy import Answers, export_onnx, open_picture, quantize, running, serve, space, to_square, verify
+from course_lib.deploy import Answers, export_onnx, open_picture, quantize, space, to_square, verify
 from course_lib.deploy.smaller import _quietly
 from tests.deploy.hostile import REFUSED, RIGHT
 from tools.build.web_model import breed, train
@@ -174,7 +174,7 @@ def server_loads(model: Path, photos: list[bytes], seconds: float) -> list[dict]
         (d, 413 if len(d) > 10_000_000 else 400) for d, _ in REFUSED.values()]
     rows = []
     for name, sent in (("server", [(p, 200) for p in photos]), ("server, hostile files among them", mixed)):
-        with started("-m", "benchmarks.deploy", "--serve", str(model)) as (address, process):
+        with started("-m", "tests.deploy.serving", str(model)) as (address, process):
             clients = [httpx.Client(timeout=120) for _ in range(CLIENTS)]
 
             def ask(i: int, n: int, sent=sent, address=address, clients=clients) -> bool:
@@ -251,13 +251,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--pictures", type=int, default=1200)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--serve", type=Path, metavar="MODEL", help="serve a model until the input ends (used by main)")
     args = parser.parse_args()
-    if args.serve:
-        with running(serve(args.serve)) as address:
-            print(address, flush=True)
-            sys.stdin.read()
-        return
     with tempfile.TemporaryDirectory() as folder: measure(args, Path(folder))
 
 
