@@ -9,6 +9,7 @@ __all__ = ['NotFittedError', 'Estimator', 'as_table']
 
 # %% ../../nbs/lib/10_tabular_estimator.ipynb #40c5fff5
 import inspect
+from numbers import Integral, Number
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,55 @@ class Estimator:
             setattr(self, name, value)
         return self
 
+    def predict(self,
+        X: Any, # table or frame [rows, columns]
+    ) -> np.ndarray: # class or number for each row [rows]
+        """What an estimator says of rows; each says how
+
+        Args:
+            X: table or frame [rows, columns]
+
+        Returns:
+            class or number for each row [rows]
+        """
+        raise NotImplementedError
+
+    def score(self,
+        X: Any, # table or frame, as for `predict`
+        y: Any, # class or number for each row [rows]
+        sample_weight: Any = None, # weight of each row, at least 0 [rows]
+    ) -> float: # at most 1
+        """Share of right answers, or of variance explained, as scikit-learn counts them. Raises as `predict`, and
+        `ValueError` for numbers that do not vary.
+
+        Args:
+            X: table or frame, as for `predict`
+            y: class or number for each row [rows]
+            sample_weight: weight of each row, at least 0 [rows]
+
+        Returns:
+            at most 1
+        """
+        guess = self.predict(X)
+        truth, weights = _column_of(y, len(guess)), _weights_of(sample_weight, len(guess))
+        if hasattr(self, 'classes_'): return float(np.average(guess == truth, weights=weights))
+        spread = np.average(np.square(truth - np.average(truth, weights=weights)), weights=weights)
+        if spread == 0: raise ValueError("y holds one number only: no variance to explain")
+        return float(1 - np.average(np.square(truth - guess), weights=weights)/spread)
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn asks before it searches or scores. Which of the two kinds an estimator is, its settings
+        say, or its targets: before `fit`, scikit-learn may be told neither."""
+        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
+        settings = self.get_params()
+        kind = {'gini': 'classifier', 'classes': 'classifier', 'mse': 'regressor', 'numbers': 'regressor'}.get(
+            str(settings.get('criterion') or settings.get('kind')))
+        if kind is None and any(name.endswith('_') for name in vars(self)):
+            kind = 'classifier' if hasattr(self, 'classes_') else 'regressor'
+        return Tags(kind, TargetTags(required=True), input_tags=InputTags(allow_nan=True),
+                    classifier_tags=ClassifierTags() if kind == 'classifier' else None,
+                    regressor_tags=RegressorTags() if kind == 'regressor' else None)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
 
@@ -82,7 +132,17 @@ def _as_frame(
     X: Any, # anything
 ) -> Any: # a pandas frame where it was a frame of another library, else the same
     "Frames of polars and tables of Arrow as pandas' own, by their `to_pandas`; all else as it is"
-    return X.to_pandas() if hasattr(X, 'to_pandas') else X
+    kind = type(X)  # a column of a frame may be called as any method is
+    if hasattr(kind, 'toarray'): raise TypeError(f"a sparse {kind.__name__} is not taken: pass .toarray()")
+    if hasattr(kind, 'collect'): raise TypeError(f"a {kind.__name__} has no values yet: pass .collect()")
+    return X.to_pandas() if hasattr(kind, 'to_pandas') else X
+
+
+def _at_least(name: str, value: Any, least: int) -> int:
+    "A setting that must be a whole number"
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    return int(value)
 
 
 def _names(X: Any) -> list[str]:
@@ -122,18 +182,34 @@ def as_table(
     return table
 
 
+def _missing(value: Any) -> bool:
+    "None, NaN, NaT, and pandas' NA, which is not to be compared"
+    return value is None or type(value).__name__ == 'NAType' or bool(value != value)
+
+
 def _column_of(y: Any, rows: int) -> np.ndarray:
-    "A target [rows] without missing values"
+    """A target [rows] without missing values. Raises `TypeError` for dates, for text among numbers, and for numbers
+    that are kept as Python objects, which could be meant as classes or as numbers."""
     target = np.asarray(y)
     if target.shape != (rows,): raise ValueError(f"y must be [{rows}], one for each row of X; got {target.shape}")
-    missing = np.array([v is None or v is not v or v != v for v in target.tolist()])
+    values = list(y) if isinstance(y, (list, tuple)) else target.tolist()
+    missing = np.array([_missing(v) for v in values], dtype=bool)
     if missing.any(): raise ValueError(f"y is missing in {missing.sum()} rows, the first of them {missing.argmax()}")
+    if target.dtype.kind in 'mMcV':
+        raise TypeError(f"y must hold classes or numbers, got dtype {target.dtype}; dates: see `date_parts`")
+    words = np.array([isinstance(v, (str, bytes)) for v in values], dtype=bool)
+    if words.any() and not words.all():
+        raise TypeError(f"y mixes text and other values, such as {values[words.argmax()]!r} and "
+                        f"{values[words.argmin()]!r}: make them one type")
+    if target.dtype == object and any(isinstance(v, Number) and not isinstance(v, Integral) for v in values):
+        raise TypeError("y holds numbers as Python objects: write y.astype(float), or y.astype(str) for classes")
     return target
 
 
 def _weights_of(sample_weight: Any, rows: int) -> np.ndarray:
     "Weights [rows], at least 0, not all 0"
-    weights = np.ones(rows) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    try: weights = np.ones(rows) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError) as e: raise ValueError(f"sample_weight must hold numbers: {e}") from None
     if weights.shape != (rows,): raise ValueError(f"sample_weight must be [{rows}], got {weights.shape}")
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
         raise ValueError("sample_weight must be finite, at least 0 and not all 0; "

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .estimator import NotFittedError, _as_frame, as_table
+from .estimator import NotFittedError, _as_frame, _at_least, _column_of, as_table
 from .forest import RandomForest
 from .grow import goes_left
 from .tree import DecisionTree
@@ -24,7 +24,8 @@ def score_of(
     X: Any, # table [rows, columns]
     y: Any, # class or number for each row [rows]
 ) -> float: # at most 1
-    """Share of right answers, or share of variance explained
+    """Share of right answers, or share of variance explained. Raises `ValueError` for missing targets and for one
+    number.
 
     Args:
         model: a fitted model with `predict`, and `classes_` if it tells classes apart
@@ -34,7 +35,8 @@ def score_of(
     Returns:
         at most 1
     """
-    truth, guess = np.asarray(y), np.asarray(model.predict(X))
+    guess = np.asarray(model.predict(X))
+    truth = _column_of(y, len(guess))
     if hasattr(model, 'classes_'): return float((guess == truth).mean())
     spread = np.square(truth - truth.mean()).mean()
     if spread == 0: raise ValueError("y holds one number only: no variance to explain; pass a score of your own")
@@ -131,13 +133,17 @@ def partial_dependence(
     X = X if hasattr(X, 'iloc') else np.asarray(X)
     names = [*X.columns] if hasattr(X, 'iloc') else [*range(X.shape[1])]
     if names.count(column) != 1: raise ValueError(f"X must hold the column {column!r} once, it has {names}")
+    if not len(X): raise ValueError("X has no rows: pass the rows whose mean is wanted")
     j = names.index(column)
     if grid is None:
-        known = as_table(X.iloc[:, [j]] if hasattr(X, 'iloc') else X[:, [j]])[:, 0].astype(np.float64)
+        _at_least('n_points', n_points, 1)
+        try: known = as_table(X.iloc[:, [j]] if hasattr(X, 'iloc') else X[:, [j]])[:, 0].astype(np.float64)
+        except TypeError: raise TypeError(f"the column {column!r} holds no numbers: pass grid=[...]") from None
         known = known[~np.isnan(known)]
         if not len(known): raise ValueError(f"the column {column!r} holds no known value: pass a grid")
         grid = np.unique(np.quantile(known, np.linspace(0, 1, n_points)))
     grid, classes = np.asarray(grid), [*getattr(model, 'classes_', [])]
+    if grid.ndim != 1 or not len(grid): raise ValueError(f"grid must be [points], at least one, got {grid.shape}")
     if label is not None and label not in classes: raise ValueError(f"label must be one of {classes}, got {label!r}")
     shown = classes.index(label) if label is not None else -1
     ask = (lambda t: model.predict_proba(t)[:, shown]) if classes else model.predict

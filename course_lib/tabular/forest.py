@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .estimator import _weights_of
+from .estimator import _at_least, _weights_of
 from .grow import Tree, grow, presort
-from .tree import TreeEstimator, _at_least
+from .tree import TreeEstimator
 
 # %% ../../nbs/lib/10_tabular_forest.ipynb #44e833b9
 class RandomForest(TreeEstimator):

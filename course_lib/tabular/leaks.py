@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..extras import needs
-from .estimator import _column_of
+from .estimator import _as_frame, _column_of
 from .explain import permutation_importance
 from .forest import RandomForest
 from .prep import TabularPrep
@@ -34,6 +34,7 @@ def tree_columns(
         frame of float32 in the order of `prep.cat_names`, `prep.cont_names`; missing or unseen is NaN
     """
     with needs('tabular'): import pandas as pd
+    df = _as_frame(df)
     rows = prep.transform(df)
     codes = np.where(rows.codes == 0, np.float32(np.nan), rows.codes.astype(np.float32))
     numbers = np.where(rows.missing, np.float32(np.nan), rows.numbers)
@@ -75,6 +76,7 @@ def find_leaks(
     Returns:
         the suspicious ones, the worst first
     """
+    df = _as_frame(df)
     table = tree_columns(TabularPrep(cat_names, cont_names).fit(df), df).to_numpy()
     target = _column_of(y, len(table))
     if len(table) < 20 or len(set(target.tolist())) < 2:
@@ -130,9 +132,11 @@ def domain_classifier(
         the area, and what it rests on
     """
     with needs('tabular'): import pandas as pd
+    train, test, prep = _as_frame(train), _as_frame(test), TabularPrep(cat_names, cont_names)
+    prep._check_names()
+    for frame in (train, test): prep._columns(frame)
     if min(len(train), len(test)) < 10: raise ValueError(f"10 rows of each at least, got {len(train)} and {len(test)}")
     names = [*cat_names, *cont_names]
-    prep = TabularPrep(cat_names, cont_names)
     both = pd.concat([train[names], test[names]], ignore_index=True)
     table, new = tree_columns(prep.fit(both), both), np.arange(len(both)) >= len(train)
     order = np.random.default_rng(seed).permutation(len(both))
@@ -166,8 +170,11 @@ def redundancy_linkage(
     Returns:
         [columns - 1, 4]: the two groups joined, their distance, and columns of the new group, as scipy's
     """
-    if not hasattr(X, 'corr'): raise TypeError(f"X must be a pandas frame, got {type(X).__name__}")
-    if X.shape[1] < 2: raise ValueError(f"X must have at least two columns, got {[*X.columns]}")
+    X = _as_frame(X)
+    if not hasattr(X, 'corr'): raise TypeError(f"X must be a frame, got {type(X).__name__}")
+    if X.shape[1] < 2 or not len(X): raise ValueError(f"X must have rows, and at least two columns, got {X.shape}")
+    words = [n for n, kind in zip(X.columns, X.dtypes) if getattr(kind, 'kind', 'O') not in 'biuf']
+    if words: raise TypeError(f"X must hold numbers; columns that do not: {words}. See `tree_columns`.")
     apart = 1 - np.abs(X.astype('float64').corr('spearman').fillna(0).to_numpy())
     groups, joined = {j: [j] for j in range(X.shape[1])}, []
     while len(groups) > 1:

@@ -22,7 +22,8 @@ from ..core import default_device
 from ..schedules import one_cycle
 from ..state import random_state_kept
 from .encoding import PiecewiseLinearEncoding, quantile_edges
-from .estimator import Estimator, NotFittedError, _column_of
+from .estimator import (Estimator, NotFittedError, _as_frame, _at_least, _column_of,
+                                            _weights_of)
 from .prep import Rows, TabularPrep
 
 # %% ../../nbs/lib/10_tabular_net.ipynb #3dbe3a93
@@ -179,21 +180,27 @@ class TabularNet(Estimator):
     def fit(self,
         X: Any, # training rows, a pandas frame
         y: Any, # the name of the frame's column that holds the target, or class or number for each row [rows]
+        sample_weight: Any = None, # weight of each row in the loss, at least 0 [rows]
     ) -> 'TabularNet': # itself
         """Prepare and train. Raises `ValueError` or `TypeError`, naming column and value, for frames as `TabularPrep`
-        does, for missing or infinite targets, a single class, a target among the columns, and settings of no sense.
+        does, for missing or infinite targets, a single class, a target among the columns, settings of no sense, and a
+        rate at which the weights end in what is not finite.
 
         Args:
             X: training rows, a pandas frame
             y: the name of the frame's column that holds the target, or class or number for each row [rows]
+            sample_weight: weight of each row in the loss, at least 0 [rows]
 
         Returns:
             itself
         """
         self._check_settings()
+        X, prep = _as_frame(X), TabularPrep(self.cat_names, self.cont_names, self.log_names, self.min_count)
+        prep._check_names()
         y = self._target_column(X, y)
-        prep = TabularPrep(self.cat_names, self.cont_names, self.log_names, self.min_count).fit(X)
-        target, n_out = self._target(_column_of(y, len(X)))
+        prep.fit(X)
+        weights = _weights_of(sample_weight, len(X))
+        target, n_out = self._target(_column_of(y, len(X)), weights)
         rows = prep.transform(X)
         edges = [quantile_edges(column, self.n_bins) for column in rows.numbers.T]
         sizes = [len(prep.vocab_[name]) + 1 for name in self.cat_names]
@@ -201,7 +208,7 @@ class TabularNet(Estimator):
             torch.manual_seed(self.seed)
             model = TabularModel(sizes, edges, n_out, self.emb_size, self.hidden, self.dropout, self.unseen,
                                  self.skip)
-            self._train(model.to(default_device()), rows, target)
+            self._train(model.to(default_device()), rows, target, weights/weights.mean())
         self.prep_, self.model_ = prep, model.eval()
         return self
 
@@ -220,6 +227,24 @@ class TabularNet(Estimator):
         if hasattr(self, 'classes_'): return self.classes_[outputs.argmax(1).numpy()]
         return (outputs[:, 0]*self._scale + self._shift).numpy()
 
+    def score(self,
+        X: Any, # rows, a pandas frame
+        y: Any, # the name of the frame's column that holds the target, or class or number for each row [rows]
+        sample_weight: Any = None, # weight of each row, at least 0 [rows]
+    ) -> float: # at most 1
+        """Share of right answers, or of variance explained. Raises as `Estimator.score`.
+
+        Args:
+            X: rows, a pandas frame
+            y: the name of the frame's column that holds the target, or class or number for each row [rows]
+            sample_weight: weight of each row, at least 0 [rows]
+
+        Returns:
+            at most 1
+        """
+        X = _as_frame(X)
+        return super().score(X, self._target_column(X, y), sample_weight)
+
     def predict_proba(self,
         X: Any, # rows, a pandas frame
     ) -> np.ndarray: # [rows, classes], in the order of `classes_`
@@ -235,10 +260,10 @@ class TabularNet(Estimator):
         if not hasattr(self, 'classes_'): raise AttributeError("this TabularNet was fitted to numbers: no classes")
         return outputs.softmax(1).numpy()
 
-    def _train(self, model: TabularModel, rows: Rows, target: np.ndarray) -> None:
+    def _train(self, model: TabularModel, rows: Rows, target: np.ndarray, weights: np.ndarray) -> None:
         "One cycle of AdamW over the rows in a new order for each pass"
         device = model.first.device
-        *inputs, y = (torch.from_numpy(part).to(device) for part in (*rows, target))
+        *inputs, y, weight = (torch.from_numpy(part).to(device) for part in (*rows, target, weights.astype(np.float32)))
         loss = F.mse_loss if y.is_floating_point() else F.cross_entropy
         opt = torch.optim.AdamW(model.parameters(), self.lr, betas=(0.9, 0.99), weight_decay=self.weight_decay)
         rates = iter(one_cycle(self.lr, max(2, self.n_epochs*math.ceil(len(y)/self.batch_size))).tolist())
@@ -247,8 +272,11 @@ class TabularNet(Estimator):
                 opt.param_groups[0]['lr'] = next(rates)
                 batch = batch.to(device)
                 opt.zero_grad()
-                loss(model(*(part[batch] for part in inputs)), y[batch]).backward()
+                left = loss(model(*(part[batch] for part in inputs)), y[batch], reduction='none')
+                (left.flatten()*weight[batch]).mean().backward()
                 opt.step()
+        if not all(part.isfinite().all() for part in model.parameters()):
+            raise ValueError(f"at lr={self.lr} the weights end in what is not finite: take a lower rate")
 
     @torch.no_grad()
     def _outputs(self, X: Any) -> Tensor:
@@ -258,18 +286,21 @@ class TabularNet(Estimator):
         parts = [self.model_(*(t.to(device) for t in batch)).cpu() for batch in self.prep_.test_dl(X, 4096)]
         return torch.cat(parts or [torch.zeros(0, self.model_.head.out_features)]).double()
 
-    def _target(self, target: np.ndarray) -> tuple[np.ndarray, int]:
+    def _target(self, target: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, int]:
         "Codes of classes, or numbers [rows, 1] with mean 0 and deviation 1; and how many outputs they need"
         self.__dict__.pop('classes_', None)
         if not len(target): raise ValueError("the training frame has no rows")
         if self.kind == 'classes' or (self.kind is None and target.dtype.kind != 'f'):
             self.classes_, codes = np.unique(target, return_inverse=True)
-            if len(self.classes_) < 2: raise ValueError(f"y holds a single class: {self.classes_.tolist()}")
+            if len(self.classes_) < 2:
+                raise ValueError(f"y holds a single class, {self.classes_.tolist()}: there is nothing to tell apart")
             return codes, len(self.classes_)
         if target.dtype.kind not in 'biuf': raise TypeError(f"y must hold numbers, got dtype {target.dtype}")
         target = target.astype(np.float64)
-        if np.isinf(target).any(): raise ValueError(f"y is infinite in {np.isinf(target).sum()} rows")
-        self._shift, self._scale = float(target.mean()), float(target.std()) or 1.
+        if (far := np.abs(target) > np.finfo(np.float32).max).any():
+            raise ValueError(f"y is infinite, or too large for float32, in {far.sum()} rows, the first {far.argmax()}")
+        self._shift = float(np.average(target, weights=weights))
+        self._scale = float(np.sqrt(np.average(np.square(target - self._shift), weights=weights))) or 1.
         return ((target - self._shift)/self._scale).astype(np.float32)[:, None], 1
 
     def _target_column(self, X: Any, y: Any) -> Any:
@@ -283,12 +314,17 @@ class TabularNet(Estimator):
         "Settings that make sense"
         if self.kind not in (None, 'classes', 'numbers'):
             raise ValueError(f"kind must be 'classes', 'numbers' or None, got {self.kind!r}")
-        for name in ('n_bins', 'emb_size', 'n_epochs', 'batch_size'):
-            if getattr(self, name) < 1: raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ('dropout', 'unseen'):
-            share = getattr(self, name)
-            if not 0 <= share < 1: raise ValueError(f"{name} must be in [0, 1), got {share}")
-        if not self.lr > 0: raise ValueError(f"lr must be above 0, got {self.lr}")
+        for name in ('n_bins', 'emb_size', 'n_epochs', 'batch_size'): _at_least(name, getattr(self, name), 1)
+        _at_least('seed', self.seed, 0)
+        if isinstance(self.hidden, str) or not hasattr(self.hidden, '__iter__'):
+            raise ValueError(f"hidden must be a sequence of widths, such as (128, 64), got {self.hidden!r}")
+        for width in self.hidden: _at_least('a width in hidden', width, 1)
+        for name in ('dropout', 'unseen', 'lr', 'weight_decay'):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float, np.number)) or not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
+            if name in ('dropout', 'unseen') and value >= 1: raise ValueError(f"{name} must be in [0, 1), got {value}")
+        if self.lr == 0: raise ValueError("lr must be above 0, got 0")
 
 # %% ../../nbs/lib/10_tabular_net.ipynb #cc695b32
 def embed_features(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..extras import needs
-from .estimator import NotFittedError
+from .estimator import NotFittedError, _as_frame, _at_least, _missing
 
 # %% ../../nbs/lib/10_tabular_prep.ipynb #c3ebd4e4
 def _text(value: Any) -> str:
@@ -26,7 +26,8 @@ def _text(value: Any) -> str:
 def _categories(column: Any, name: str) -> tuple[list[str], np.ndarray]:
     "The categories of a column as text, in their own order, and each row's place in them, -1 where missing"
     with needs('tabular'): import pandas as pd
-    places, found = pd.factorize(column)
+    try: places, found = pd.factorize(column)
+    except TypeError as e: raise TypeError(f"the column {name!r} holds what is no category: {e}") from None
     values = list(found)
     if isinstance(column.dtype, pd.CategoricalDtype):
         order = [v for v in column.cat.categories if v in set(values)]
@@ -45,12 +46,14 @@ def _numbers(column: Any, name: str) -> np.ndarray:
     with needs('tabular'): import pandas as pd
     if getattr(column.dtype, 'kind', 'O') in 'mM':
         raise TypeError(f"the column {name!r} holds dates: make numbers of them with `date_parts`")
+    if getattr(column.dtype, 'kind', 'O') == 'c': raise TypeError(f"the column {name!r} holds complex numbers")
     if getattr(column.dtype, 'kind', 'O') not in 'biuf': column = column.astype(object)
     try: values = pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
-    except (ValueError, TypeError) as e:
+    except (ValueError, TypeError, OverflowError) as e:
         raise ValueError(f"the column {name!r} must hold numbers: {e}; name it in cat_names") from None
-    if np.isinf(values).any():
-        raise ValueError(f"the column {name!r} is infinite in {np.isinf(values).sum()} rows: make them missing or cut")
+    if (far := np.abs(values) > np.finfo(np.float32).max).any():
+        raise ValueError(f"the column {name!r} is infinite, or too large for float32, in {far.sum()} rows, the first "
+                         f"{far.argmax()} ({values[far.argmax()]}): make them missing or cut")
     return values
 
 
@@ -105,18 +108,19 @@ class TabularPrep:
         self.cat_names, self.cont_names, self.log_names, self.min_count = cat_names, cont_names, log_names, min_count
 
     def fit(self,
-        df: Any, # training rows, a pandas frame with the columns named
+        df: Any, # training rows, a pandas, polars or Arrow frame with the columns named
     ) -> 'TabularPrep': # itself
         """Learn from the training rows alone. A column of one value becomes zeros. Raises `ValueError` without rows,
         for columns that are not there once, are named twice, or hold no value, and for infinite or (before a logarithm)
         negative numbers; `TypeError` for what is no frame and for dates.
 
         Args:
-            df: training rows, a pandas frame with the columns named
+            df: training rows, a pandas, polars or Arrow frame with the columns named
 
         Returns:
             itself
         """
+        df = _as_frame(df)
         self._check_names()
         columns = self._columns(df)
         if not len(df): raise ValueError("the training frame has no rows")
@@ -136,18 +140,19 @@ class TabularPrep:
         return self
 
     def transform(self,
-        df: Any, # rows, a pandas frame; columns in any order, others beside them
+        df: Any, # rows, a pandas, polars or Arrow frame; columns in any order, others beside them
     ) -> Rows: # arrays, one row for each of the frame
         """The rows as numbers. A category or a gap that training did not have is no error: its code is 0, or `missing`
         says so. Raises as `fit` does, but takes a frame without rows; `NotFittedError` before `fit`.
 
         Args:
-            df: rows, a pandas frame; columns in any order, others beside them
+            df: rows, a pandas, polars or Arrow frame; columns in any order, others beside them
 
         Returns:
             arrays, one row for each of the frame
         """
         if not hasattr(self, 'vocab_'): raise NotFittedError("this TabularPrep is not fitted yet: call fit(df) first")
+        df = _as_frame(df)
         columns = self._columns(df)
         codes = np.zeros((len(df), len(self.cat_names)), dtype=np.int64)
         for j, name in enumerate(self.cat_names):
@@ -176,25 +181,27 @@ class TabularPrep:
             batches of tensors, in the order of the rows
         """
         import torch
-        if batch_size < 1: raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        _at_least('batch_size', batch_size, 1)
         tensors = [torch.from_numpy(part).split(batch_size) for part in self.transform(df)]
         return [Rows(*parts) for parts in zip(*tensors)] if len(df) else []
 
     def _check_names(self) -> None:
         "Settings that make sense"
-        if isinstance(self.cat_names, str) or isinstance(self.cont_names, str) or isinstance(self.log_names, str):
-            raise TypeError("cat_names, cont_names and log_names must be lists of names, not a single string")
+        for setting in ('cat_names', 'cont_names', 'log_names'):
+            value = getattr(self, setting)
+            if isinstance(value, str) or not hasattr(value, '__iter__'):
+                raise TypeError(f"{setting} must be a list of names, got {value!r}: write [...]")
         names = [*self.cat_names, *self.cont_names]
         if not names: raise ValueError("cat_names and cont_names are both empty: name the columns to use")
         if twice := sorted({n for n in names if names.count(n) > 1}): raise ValueError(f"columns named twice: {twice}")
         if odd := [n for n in self.log_names if n not in [*self.cont_names]]:
             raise ValueError(f"log_names must be among cont_names; not so: {odd}")
-        if self.min_count < 1: raise ValueError(f"min_count must be at least 1, got {self.min_count}")
+        _at_least('min_count', self.min_count, 1)
 
     def _columns(self, df: Any) -> dict[str, Any]:
         "The columns by name, each there once"
         if not hasattr(df, 'columns') or not hasattr(df, 'iloc'):
-            raise TypeError(f"the table must be a pandas frame, got {type(df).__name__}")
+            raise TypeError(f"the table must be a frame of pandas, polars or Arrow, got {type(df).__name__}")
         names, found = [*self.cat_names, *self.cont_names], [*df.columns]
         if odd := [n for n in names if found.count(n) != 1]:
             raise ValueError(f"the frame must have each column once; not so: {odd}")
@@ -210,7 +217,8 @@ def date_parts(
     dates: Any, # dates, a pandas Series, or what `pandas.to_datetime` reads
     prefix: str = '', # stands before the name of each part
 ) -> Any: # frame of numbers: year, month, day, day_of_week (Monday is 0), day_of_year, elapsed (seconds since 1970)
-    """A date as numbers. Missing dates give missing numbers. Raises `ValueError` for text that is no date.
+    """A date as numbers. Missing dates give missing numbers. Raises `ValueError` for text that is no date, `TypeError`
+    for numbers, which may count days, seconds or anything.
 
     Args:
         dates: dates, a pandas Series, or what `pandas.to_datetime` reads
@@ -220,8 +228,14 @@ def date_parts(
         frame of numbers: year, month, day, day_of_week (Monday is 0), day_of_year, elapsed (seconds since 1970)
     """
     with needs('tabular'): import pandas as pd
-    times = pd.Series(dates)
-    if times.dtype.kind != 'M': times = pd.to_datetime(times)
+    times = pd.Series(_as_frame(dates))
+    kind = pd.api.types.infer_dtype(times)
+    if kind in ('integer', 'floating', 'mixed-integer-float', 'decimal', 'boolean'):
+        if times.notna().any():
+            raise TypeError(f"the dates are numbers ({kind}), such as {times.dropna().iloc[0]}: say what they count "
+                            "with pandas.to_datetime(dates, unit=...) or format=...")
+    if not hasattr(times.dtype, 'kind') or times.dtype.kind != 'M' or isinstance(times.dtype, pd.ArrowDtype):
+        times = pd.to_datetime(times.astype(object))
     if times.dt.tz is not None: times = times.dt.tz_convert('UTC').dt.tz_localize(None)
     elapsed = (times - pd.Timestamp('1970-01-01')).dt.total_seconds()
     parts = {'year': times.dt.year, 'month': times.dt.month, 'day': times.dt.day, 'day_of_week': times.dt.day_of_week,
@@ -234,7 +248,8 @@ def time_split(
     valid_share: float = 0.2, # about the share of the rows that judge, between 0 and 1
 ) -> tuple[np.ndarray, np.ndarray]: # places of the rows before the cut, and of those from it on
     """The latest rows apart. Rows of one date stay together, so the share may be larger than asked for. Raises
-    `ValueError` for missing dates and where all rows would be on one side.
+    `ValueError` for missing dates and where all rows would be on one side, `TypeError` for text, which sorts by
+    letters and not by time.
 
     Args:
         dates: date or number for each row [rows], none missing
@@ -246,8 +261,11 @@ def time_split(
     times = np.asarray(dates)
     if times.ndim != 1 or not 0 < valid_share < 1:
         raise ValueError(f"dates must be [rows] and valid_share between 0 and 1, got {times.shape} and {valid_share}")
-    if (gaps := times != times).any(): raise ValueError(f"dates are missing in {gaps.sum()} rows: drop or date them")
+    gaps = sum(map(_missing, times.tolist())) if times.dtype == object else int((times != times).sum())
+    if gaps: raise ValueError(f"dates are missing in {gaps} rows: drop or date them")
     if not len(times): raise ValueError("no rows to split")
+    if isinstance(times[0], str):
+        raise TypeError(f"dates are text, such as {str(times[0])!r}: make dates of them first, with pandas.to_datetime")
     cut = np.sort(times)[int(len(times)*(1 - valid_share))]
     late = times >= cut
     if late.all(): raise ValueError(f"no row is earlier than {cut}: too few different dates for this share")

@@ -12,17 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .estimator import Estimator, _column_of, _weights_of
+from .estimator import Estimator, _at_least, _column_of, _weights_of
 from .grow import Rules, Tree, grow, presort
 
 # %% ../../nbs/lib/10_tabular_tree.ipynb #d5c52c7c
-def _at_least(name: str, value: Any, least: int) -> int:
-    "A setting that must be a whole number"
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    return int(value)
-
-
 def _columns_drawn(max_features: Any, n: int) -> int:
     "How many of `n` columns a node may choose from"
     if max_features is None: return n

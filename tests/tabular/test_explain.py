@@ -42,6 +42,18 @@ def test_contributions_of_classes(table, model):
     np.testing.assert_allclose(bias + parts.sum(1), model.predict_proba(X), rtol=0, atol=1e-12)
 
 
+def test_contributions_equal_treeinterpreters(table):
+    "Of shares; of numbers it stops with an error on today's numpy"
+    peer = pytest.importorskip("treeinterpreter.treeinterpreter")
+    X, _, words = table
+    shallow = ensemble.RandomForestClassifier(3, max_depth=1), tree.DecisionTreeClassifier(min_samples_leaf=300)
+    for model in (*CLASSIFIERS, *shallow):
+        bias, parts = contributions(model.fit(X, words), X)
+        _, theirs, their_parts = peer.predict(model, X)
+        np.testing.assert_allclose(parts, their_parts, atol=1e-12)
+        np.testing.assert_allclose(np.broadcast_to(bias, theirs.shape), theirs, atol=1e-12)
+
+
 def test_contributions_by_hand(table):
     "The changes of the mean along one row's way, each to the column that was asked"
     X, y, _ = table

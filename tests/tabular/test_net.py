@@ -145,7 +145,7 @@ def test_blend():
 
 
 @pytest.mark.parametrize("change, words", [
-    (dict(y=[np.nan]*400), "missing in 400"), (dict(y=[np.inf] + [1.]*399), "infinite in 1"),
+    (dict(y=[np.nan]*400), "missing in 400"), (dict(y=[np.inf] + [1.]*399), "infinite.* in 1 rows"),
     (dict(y=["a"]*400), "single class"), (dict(y="price"), "'price' is among"), (dict(y="nowhere"), "'nowhere'"),
     (dict(y=[1.]*3), "one for each row"), (dict(kind="maybe"), "kind"), (dict(lr=0), "lr"),
     (dict(unseen=1), "unseen"), (dict(batch_size=0), "batch_size"), (dict(cont_names=["gone"]), "gone"),

@@ -125,8 +125,8 @@ def test_bad_settings(prep):
                        (dict(cat_names=["town"], log_names=["age"]), "log_names"),
                        (dict(cat_names=["town"], min_count=0), "min_count")):
         with pytest.raises(ValueError, match=words): TabularPrep(**bad).fit(df)
-    with pytest.raises(TypeError, match="single string"): TabularPrep("town").fit(df)
-    with pytest.raises(TypeError, match="pandas frame"): prep.transform(df.to_numpy())
+    with pytest.raises(TypeError, match="must be a list"): TabularPrep("town").fit(df)
+    with pytest.raises(TypeError, match="frame of pandas"): prep.transform(df.to_numpy())
     with pytest.raises(TypeError, match="date_parts"):
         TabularPrep([], ["day"]).fit(df.assign(day=pd.Timestamp("2024-01-01")))
     with pytest.raises(NotFittedError): TabularPrep(["town"]).transform(df)
