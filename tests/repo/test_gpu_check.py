@@ -38,14 +38,15 @@ def test_check_fails_when_what_it_checks_is_broken(name, monkeypatch):
 def test_the_script_runs_whole_and_its_page_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(gpu_check, "CHECKS", [])
     result = gpu_check.run("cpu", quick=True)
-    assert result["not run"] == [] and len(result["losses"]) == 20 and len(result["collab"]) == 2
+    assert result["not run"] == [] and len(result["losses"]) == 24 and len(result["collab"]) == 2
     assert {r["loss"] for r in result["losses"]} >= {"cwtm_loss", "kd_loss", "cross_entropy"}
     result = json.loads(json.dumps(result))
     text = gpu_check.page(result)
     assert "Not a measurement" in text and "best ten" in text and "Goal" not in text
-    on_a_card = {**result, "kind": "cuda", "quick": False, "device": "a card"}
+    rows = [{**r, "device ms": 1., "× eager, device": 0.7 if "compiled" in r["loss"] else 0.9} for r in result["losses"]]
+    on_a_card = {**result, "kind": "cuda", "quick": False, "device": "a card", "losses": rows}
     text = gpu_check.page(on_a_card)
-    assert "a card" in text and "Goal" in text and text.count("missed.") + text.count("met.") == 2
+    assert "a card" in text and "Goal" in text and text.count("(missed)") + text.count("(met)") == 8
 
 
 def test_what_fails_or_comes_too_late_is_named(monkeypatch):
