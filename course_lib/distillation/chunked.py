@@ -14,24 +14,25 @@ import torch
 from torch import Tensor
 
 from .function import CWTMFunction, cwtm_gradient
-from .weights import _by_hand, _chunks, _is_large
+from .weights import _by_hand, _chunks, _is_large, _softmax_dtype
 
 # %% ../../nbs/lib/08_distillation_chunked.ipynb #8526d104
 def _rows(x: Tensor, target: Tensor, weights: Tensor, gradient: bool) -> tuple[Tensor, Tensor | None]:
     "Cross-entropy per row [N], and `w (softmax(x) - onehot(target))` [N, C] in one new buffer if `gradient`"
     grad = torch.empty_like(x, memory_format=torch.contiguous_format) if gradient else None
     index, w, parts, chunk = target[:, None], weights[:, None], [], None
+    at_once = grad is not None and _softmax_dtype(x, w.dtype) == x.dtype
     for s in _chunks(x):
         z = x[s]
-        if grad is not None and x.dtype == w.dtype: q = grad[s]
+        if at_once and grad is not None: q = grad[s]
         else:
             if chunk is None: chunk = torch.empty(z.shape, dtype=w.dtype, device=x.device)
             q = z = chunk[:len(z)].copy_(z)
         top, at_label = z.amax(1, keepdim=True), z.gather(1, index[s])
         torch.softmax(z, 1, out=q)
-        parts.append(top - q.amax(1, keepdim=True).log_() - at_label)
+        parts.append(top.to(w.dtype) - q.amax(1, keepdim=True).to(w.dtype).log_() - at_label.to(w.dtype))
         if grad is not None:
-            q.mul_(w[s]).scatter_add_(1, index[s], -w[s])
+            q.mul_(w[s]).scatter_add_(1, index[s], -w[s].to(q.dtype))
             if q is z: grad[s] = q
     return torch.cat(parts).squeeze(1), grad
 

@@ -34,13 +34,18 @@ def _is_large(x: Tensor) -> bool:
     "Whether to go over `x` in chunks"
     return x.numel() >= _LARGE and x.ndim == 2 and _by_hand()
 
+def _softmax_dtype(x: Tensor, wide: torch.dtype) -> torch.dtype:
+    "What a large softmax is written in: on a GPU bfloat16 stays, whose kernels add up in float32; elsewhere `wide`"
+    return x.dtype if x.dtype == torch.bfloat16 and x.device.type == 'cuda' else wide
+
 def _teacher_weight(teacher: Tensor, target: Any, weigh: str, wide: torch.dtype) -> Tensor:
     "The teacher's probability of its own guess ('max') or of the label ('label'), [N, …] in the dtype `wide`"
     if weigh == 'label':
         p = torch.softmax(teacher, 1, dtype=wide)
         return (p*target).sum(1) if target.is_floating_point() else p.gather(1, target.unsqueeze(1)).squeeze(1)
     if not _is_large(teacher): return torch.softmax(teacher, 1, dtype=wide).amax(1)
-    return torch.cat([torch.softmax(teacher[s], 1, dtype=wide).amax(1) for s in _chunks(teacher)])
+    dtype = _softmax_dtype(teacher, wide)
+    return torch.cat([torch.softmax(teacher[s], 1, dtype=dtype).amax(1).to(wide) for s in _chunks(teacher)])
 
 # %% ../../nbs/lib/08_distillation_weights.ipynb #c27c8037
 def _given_confidence(confidence: Tensor, b: _Batch, nonfinite: str) -> Tensor:

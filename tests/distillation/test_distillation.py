@@ -513,3 +513,19 @@ def test_cuda_graph_capture_without_a_sync():
     with torch.cuda.graph(graph): cwtm_loss(x, y, t).backward()
     graph.replay()
     torch.testing.assert_close(x.grad.cpu().double(), formula(x.cpu(), y.cpu(), t.cpu())[0], rtol=1e-4, atol=1e-7)
+
+
+def test_bfloat16_on_a_gpu_needs_one_buffer_and_stays_exact_to_its_rounding(monkeypatch):
+    "The way that a GPU takes for large bfloat16 logits, here on the CPU"
+    from course_lib.distillation import chunked, weights
+    for module in (chunked, weights): monkeypatch.setattr(module, "_softmax_dtype", lambda x, wide: x.dtype)
+    torch.manual_seed(0)
+    x, t = (3*torch.randn(2, 16, 40_000)).bfloat16()
+    x, y = x.requires_grad_(), torch.randint(40_000, (16,))
+    loss = cwtm_loss(x, y, t)
+    slope, = torch.autograd.grad(3*loss, x)
+    exact = x.detach().double().requires_grad_()
+    want = cwtm_loss(exact, y, t.double())
+    torch.testing.assert_close(loss.double(), want, rtol=1/256, atol=0)
+    wanted, = torch.autograd.grad(3*want, exact)
+    assert (slope.double() - wanted).norm() < wanted.norm()/256
