@@ -8,6 +8,7 @@ Docs: https://course-lib.github.io/course_lib/lib/collab_ids.html.md"""
 __all__ = ['Ids']
 
 # %% ../../nbs/lib/09_collab_ids.ipynb #1d9f25ce
+import functools
 import sys
 from collections.abc import Hashable, Iterable, Sequence
 
@@ -148,6 +149,11 @@ def _of_arrow(values: object) -> tuple[np.ndarray, list] | None:
     coded = pyarrow.chunked_array(array).cast(text[1]).dictionary_encode().combine_chunks()
     return coded.indices.fill_null(-1).to_numpy(), coded.dictionary.to_pylist()
 
+@functools.cache
+def _ends_at_zero() -> bool:
+    "Whether this pandas (before 3.1) takes a text to end at its first zero character when it numbers texts"
+    return len(sys.modules['pandas'].factorize(np.array(['a', 'a\0'], object))[1]) == 1
+
 def _of_text(values: object) -> tuple[np.ndarray, list] | None:
     "Codes and the different texts, in order of appearance, of a column of nothing else; -1 where one is missing"
     if (found := _of_arrow(values)) is not None: return found
@@ -156,6 +162,7 @@ def _of_text(values: object) -> tuple[np.ndarray, list] | None:
     if not isinstance(getattr(values, 'dtype', None), pandas.StringDtype):
         values = column(values)
         if values.dtype != object or pandas.api.types.infer_dtype(values, skipna=False) != 'string': return None
+    if _ends_at_zero() and any('\0' in v for v in column(values) if isinstance(v, str)): return None
     codes, ids = pandas.factorize(values)
     return codes, ids.tolist()
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..validate import check_like, check_logits, check_loss, class_labels, sum_dtype
+from ..validate import autocast_on, check_like, check_logits, check_loss, class_labels, sum_dtype
 
 # %% ../../nbs/lib/08_distillation_inputs.ipynb #18707821
 @dataclass
@@ -60,6 +60,5 @@ def _batch(
     if single: x, t = x[None], None if t is None else t[None]
     if single and y is not None: y = y.reshape(1) if indices else y[None]
     if y is not None: y, counts = class_labels(y, classes, ignore_index) if indices else (y.detach(), None)
-    wide, device = sum_dtype(x.dtype), x.device.type
-    autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    wide, autocast = sum_dtype(x.dtype), autocast_on(x.device.type)
     return _Batch(x, None if t is None else t.detach(), y, counts, single, wide, wide if autocast else x.dtype)

@@ -20,14 +20,14 @@ from ..groups import group_sum
 # %% ../../nbs/lib/12_tricks_accumulation.ipynb #95f8d008
 def label_count(
     target: Tensor, # class indices [N] or [N, d1, ...]; or class probabilities [N, C] or [N, C, d1, ...]
-    weight: Tensor | None = None, # [C], what an item of each class counts (for class indices)
+    weight: Tensor | None = None, # [C], what an item of each class counts (for class indices), on any device
     ignore_index: int = -100, # the label that counts nothing (for class indices)
 ) -> Tensor: # one number, on the device of `target`
     """What the mean of cross-entropy divides by. Raises `TypeError` for what is neither indices nor probabilities.
 
     Args:
         target: class indices [N] or [N, d1, ...]; or class probabilities [N, C] or [N, C, d1, ...]
-        weight: [C], what an item of each class counts (for class indices)
+        weight: [C], what an item of each class counts (for class indices), on any device
         ignore_index: the label that counts nothing (for class indices)
 
     Returns:
@@ -40,7 +40,7 @@ def label_count(
         items = target.numel()//target.shape[min(target.ndim - 1, 1)]
         return torch.full((), items, dtype=target.dtype, device=target.device)
     kept = target != ignore_index
-    return kept.sum() if weight is None else (weight[target.where(kept, 0)]*kept).sum()
+    return kept.sum() if weight is None else (weight.to(target.device)[target.where(kept, 0)]*kept).sum()
 
 # %% ../../nbs/lib/12_tricks_accumulation.ipynb #f5bbc266
 class Accumulate(Callback):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from course_lib.collab import ALS, Ratings
-from course_lib.collab.ids import Ids, column, columns, factorize, numbers, seconds
+from course_lib.collab.ids import Ids, _ends_at_zero, column, columns, factorize, numbers, seconds
 
 
 def read(user, **more): return Ratings.from_df({"user": user, "item": list(range(len(user))), "rating": [1.]*len(user)} | more)
@@ -51,6 +51,19 @@ def test_ids_are_neither_changed_nor_merged(ids):
     assert len(r.users) == len(given)
     for row, value in enumerate(given):
         assert r.users[int(r.user[row])] == value and r.users.code(value) == int(r.user[row])
+
+
+def test_texts_with_zeros_are_kept_apart_whatever_pandas_makes_of_them(monkeypatch):
+    "pandas before 3.1 lets each text of a column without gaps end at its first zero character"
+    real, c_strings = pd.factorize, lambda values: pd.Series(values, dtype=object).map(lambda v: v.split("\0")[0])
+    monkeypatch.setattr(pd, "factorize", lambda values: real(c_strings(values)))
+    _ends_at_zero.cache_clear()
+    try:
+        for ids in (["a", "a\0", "a\0\0"], pd.Series(["a\0", "b", "a", "a\0"], dtype=pd.StringDtype("python"))):
+            codes, found = factorize(ids, "user")
+            assert list(found) == sorted(set(ids)) and [found[c] for c in codes] == list(ids)
+        assert factorize(["b", "a", "b"], "user")[0].tolist() == [1, 0, 1]
+    finally: _ends_at_zero.cache_clear()
 
 
 MISSING = {"nan": [1., float("nan"), 2.], "nan among text": ["a", float("nan"), "b"], "None": ["a", None, "b"], "None among ints": [1, None, 2],

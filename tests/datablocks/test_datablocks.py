@@ -11,6 +11,7 @@ import torch
 from fastai.data.block import CategoryBlock, DataBlock, MultiCategoryBlock, RegressionBlock
 from fastai.data.transforms import (ColReader, FuncSplitter, GrandparentSplitter, IntToFloatTensor, Normalize, get_image_files,
                                     parent_label)
+from fastai.torch_core import to_device
 from fastai.vision.augment import Flip, RandomResizedCrop, Resize
 from fastai.vision.core import imagenet_stats
 from fastai.vision.data import BBoxBlock, BBoxLblBlock, ImageBlock
@@ -289,7 +290,7 @@ def test_trace_ends_where_the_real_pipeline_ends(folder, split):
     dblock = block(batch_tfms=[Normalize.from_stats(*STATS)])
     rows = trace(dblock, folder, index=5, split=split)
     dl = dblock.dataloaders(folder, num_workers=0)[split]
-    item, batch = dl.do_item(5), dl.after_batch(dl.do_batch([dl.do_item(5)]))
+    item, batch = dl.do_item(5), dl.after_batch(to_device(dl.do_batch([dl.do_item(5)]), dl.device))
     last = rows[rows.part == "x"].iloc[-1]
     assert last["type"] == "TensorImage float32" and last["shape"] == tuple(batch[0].shape) == (1, 3, 64, 64)
     assert last["range"] == f"{batch[0].min().item():.4g} to {batch[0].max().item():.4g}"

@@ -116,7 +116,7 @@ def test_freeze_to_and_who_moves(n, moving, train_bn):
     quiet(learn, lambda l: l.fit(1, 1e-2))
     for g, (old, new) in enumerate(zip(before, groups)):
         for a, b in zip(old, new):
-            assert (not a.equal(b)) == (g in moving or (train_bn and id(b) in norms)), (g, a.shape)
+            assert (not a.equal(b.to(a.device))) == (g in moving or (train_bn and id(b) in norms)), (g, a.shape)
     table = param_groups(learn)
     assert set(table.depth[~table.frozen]) == moving
     assert {g for g in range(3) if not recorded(learn, 'frozen')[:, g].any()} == moving

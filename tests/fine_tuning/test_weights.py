@@ -28,7 +28,7 @@ def state():
     return net().state_dict()
 
 
-def same(model, state): return all(v.equal(state[k]) for k, v in model.state_dict().items())
+def same(model, state): return all(v.cpu().equal(state[k]) for k, v in model.state_dict().items())
 
 
 DISGUISES = {

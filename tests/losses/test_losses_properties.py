@@ -6,6 +6,7 @@ and on the broken versions in `MUTANTS`. The table of which check catches which 
 import copy
 import functools
 import math
+import re
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 
 from course_lib import losses
 from course_lib.losses import binary_cross_entropy_with_logits, cross_entropy, entropy, kl_div, log_softmax, nll_loss, softmax
+from course_lib.validate import autocast_on
 
 close = functools.partial(torch.testing.assert_close, equal_nan=True)
 exactly = functools.partial(close, atol=1e-12, rtol=1e-12)
@@ -443,6 +445,21 @@ def test_autocast_computes_in_float32_as_torch_does(half):
         for ours, want in zip(*pairs): assert ours.dtype == want.dtype; close(ours, want)
         logits = torch.nn.Linear(4, 5)(torch.randn(7, 4))
         assert logits.dtype == torch.bfloat16 and cross_entropy(logits, y).dtype == torch.float32
+
+@pytest.mark.filterwarnings('ignore:.*mkldnn')
+def test_autocast_is_asked_for_every_type_of_device_that_torch_knows():
+    "Of a type without autocast PyTorch's own `is_autocast_enabled` raises"
+    try: torch.device('nosuch')
+    except RuntimeError as e: types = re.findall(r'\w+', str(e).split('Expected one of ')[1].split(' device type')[0])
+    assert {'cpu', 'cuda', 'meta', 'mps'} <= {*types}
+    for device in types:
+        there = torch.amp.is_autocast_available(device)
+        assert autocast_on(device) is False
+        if there:
+            before = torch.is_autocast_enabled(device)
+            torch.set_autocast_enabled(device, True)
+            try: assert autocast_on(device) is True
+            finally: torch.set_autocast_enabled(device, before)
 
 def test_needs_torch_alone():
     import subprocess, sys

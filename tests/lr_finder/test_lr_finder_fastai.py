@@ -81,7 +81,7 @@ def learner(tmp_path, loop='fresh', seed=0, cbs=()):
 def plain(x, seen=None):
     "Values of nested state, bit for bit; objects by their attributes, the Learner and data once"
     seen = seen if seen is not None else set()
-    if isinstance(x, torch.Tensor): return (str(x.dtype), x.requires_grad, x.detach().numpy().tobytes(), None if not x.is_leaf or x.grad is None else x.grad.numpy().tobytes())
+    if isinstance(x, torch.Tensor): return (str(x.dtype), x.requires_grad, x.detach().cpu().numpy().tobytes(), None if not x.is_leaf or x.grad is None else x.grad.cpu().numpy().tobytes())
     if isinstance(x, random.Random): return x.getstate()
     if isinstance(x, (str, int, float, bool, type(None))): return x
     if isinstance(x, dict): return {str(k) if isinstance(k, str) else i: plain(v, seen) for i, (k, v) in enumerate(x.items())}

@@ -231,11 +231,13 @@ def full(net): return {k: v.full_tensor() if hasattr(v, "full_tensor") else v fo
 
 def sharded(rank, world, folder):
     "FSDP2, stopped after five steps and resumed from the fourth"
+    from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
     def made():
         net = nn.Sequential(model(2), nn.Tanh(), nn.Linear(C, C, dtype=DOUBLE))
         if world > 1:
-            for part in (net[0], net[2], net): fully_shard(part)
+            mesh = init_device_mesh("cpu", (world,))
+            for part in (net[0], net[2], net): fully_shard(part, mesh=mesh)
         return net, torch.optim.AdamW(net.parameters(), lr=0.1)
     net, opt = made()
     steps(net, opt, folder, 5, world, rank)

@@ -24,7 +24,7 @@ LAUNCHERS = {"torchrun": (["torch.distributed.run", "--standalone", "--nproc-per
 def test_fastai_under_torchrun_and_accelerate(launcher, tmp_path):
     from . import engines
     how, world = LAUNCHERS[launcher]
-    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     if sys.platform != "win32": env.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
     command = [sys.executable, "-m", *how, "tests.scaling.engines", str(tmp_path/"out"), str(world)]
     run = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=900)

@@ -131,7 +131,7 @@ def test_embed_features(nets):
     for town in ("Ulm", "Bonn", "Kiel"): assert len(np.unique(found[new.town == town, :8], axis=0)) == 1
     code = nets[0].prep_.vocab_["size"].index("S") + 1
     want = nets[0].model_.vectors.weight[nets[0].model_.first[1] + code]
-    np.testing.assert_array_equal(found[(new["size"] == "S").argmax(), 8:16], want.detach().numpy())
+    np.testing.assert_array_equal(found[(new["size"] == "S").argmax(), 8:16], want.detach().cpu().numpy())
 
 
 def test_blend():

@@ -26,14 +26,14 @@ class Watch(Callback):
     "Keeps the gradients of the steps that are taken, and those that are left at the end"
     order, run_valid = 100, False
     def __init__(self): self.steps, self.left = [], []
-    def before_step(self): self.steps.append(self.learn.model.weight.grad.clone())
+    def before_step(self): self.steps.append(self.learn.model.weight.grad.clone().cpu())
     def after_fit(self): self.left.append(self.learn.model.weight.grad.clone())
 
 
 def learner(batch, cbs=(), loss=None, rows=44):
     torch.manual_seed(0)
     data = TensorDataset(X[:rows], Y[:rows])
-    dls = DataLoaders(DataLoader(data, batch), DataLoader(data, 44), device=torch.device("cpu"))
+    dls = DataLoaders(DataLoader(data, batch), DataLoader(data, 44))  # on the GPU where there is one, WEIGHT is not
     return Learner(dls, nn.Linear(4, 3), loss_func=loss or nn.CrossEntropyLoss(), opt_func=SGD, cbs=list(cbs),
                    train_bn=False)
 
@@ -52,7 +52,7 @@ def test_every_window_is_stepped_with_the_gradient_of_all_its_rows(size, batch):
     assert len(watch.steps) == len(windows) and not watch.left[0].any()
     for got, rows in zip(watch.steps, windows):
         learn.model.zero_grad()
-        F.cross_entropy(learn.model(X[rows]), Y[rows], WEIGHT).backward()
+        F.cross_entropy(learn.model.cpu()(X[rows]), Y[rows], WEIGHT).backward()
         torch.testing.assert_close(got, learn.model.weight.grad)
 
 
@@ -61,7 +61,7 @@ def test_fastai_steps_late_with_a_gradient_too_large_and_leaves_the_rest():
     learn = learner(8, [GradientAccumulation(20), watch], rows=40)
     fit(learn)
     learn.model.zero_grad()
-    F.cross_entropy(learn.model(X[:24]), Y[:24]).backward()
+    F.cross_entropy(learn.model.cpu()(X[:24]), Y[:24]).backward()
     torch.testing.assert_close(watch.steps[0], 1.2*learn.model.weight.grad)
     assert len(watch.steps) == 1 and watch.left[0].any()
 
@@ -117,7 +117,7 @@ def test_the_callbacks_travel_with_an_export():
 
 def test_cutmix_serves_fastai_too():
     pictures = TensorDataset(torch.randn(8, 3, 6, 6), torch.randint(2, (8,)))
-    dls = DataLoaders(DataLoader(pictures, 4), DataLoader(pictures, 8), device=torch.device("cpu"))
+    dls = DataLoaders(DataLoader(pictures, 4), DataLoader(pictures, 8))
     learn = Learner(dls, nn.Sequential(nn.Flatten(), nn.Linear(108, 2)), loss_func=nn.CrossEntropyLoss(), opt_func=SGD,
                     cbs=[mix_callback(cutmix)], train_bn=False)
     fit(learn)

@@ -384,6 +384,7 @@ def _():
 @call("tricks.label_count")
 def _():
     tricks.label_count(labels(4), cuda(3), 0)
+    tricks.label_count(labels(4), torch.ones(3))
     tricks.label_count(floats(4, 3))
 
 
@@ -455,6 +456,7 @@ WAITS = {  # function: why the host may wait for the device there
     "collab.Recommender.scores_or_counts": "codes come from the CPU, and scores go there",
     "distillation.teacher_confidence": "batches come from the CPU, and a number for each sample goes there",
     "fine_tuning.load_weights": "weights come from a file",
+    "tricks.label_count": "class weights may lie on the CPU",
     "text.generate": "prompts come from the CPU, and what was written goes there",
     "text.next_token": "torch's multinomial looks whether its shares are any",
     "segmentation.Confusion.update": "the empty table goes to the device, with the first batch",
