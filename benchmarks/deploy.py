@@ -9,14 +9,9 @@ signed weights), static scales, and static scales calibrated with blank pictures
 run in a process of their own, and are asked by eight clients at once, in another.
 """
 import argparse
-import contextlib
-import os
-import re
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,8 +25,8 @@ from course_lib.data import draw_pets
 from course_lib.deploy import Answers, export_onnx, open_picture, quantize, space, to_square, verify
 from course_lib.deploy.smaller import _quietly
 from tests.deploy.hostile import REFUSED, RIGHT
+from tests.deploy.serving import peak, started
 from tools.build.web_model import breed, train
-from tools.notebooks import ROOT
 
 CLIENTS, BATCHES = 8, (1, 8, 37)
 
@@ -127,26 +122,10 @@ def small_rows(found: list[dict[str, dict]]) -> list[dict]:
     return rows
 
 
-@contextlib.contextmanager
-def started(*command: str, cwd: Path = ROOT) -> Iterator[tuple[str, subprocess.Popen]]:
-    "A server in a process of its own, until the block ends: (address, process)"
-    env = os.environ | {"PYTHONUNBUFFERED": "1", "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1",
-                        "GRADIO_SERVER_NAME": "127.0.0.1"}
-    process = subprocess.Popen([sys.executable, *command], cwd=cwd, env=env, text=True, stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
-        line = next((line for line in process.stdout if "http://127" in line), "")
-        yield re.findall(r"http://127\.0\.0\.1:\d+", line)[0], process
-    finally:
-        process.stdin.close()
-        process.terminate()
-        process.wait(30)
-
-
 def memory(process: subprocess.Popen) -> float:
     "The most memory that a process has held so far, MB; nan where the system does not say"
-    status = Path(f"/proc/{process.pid}/status")
-    return int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1])/1e3 if status.exists() else float("nan")
+    held = peak(process)
+    return float("nan") if held is None else held/1e6
 
 
 def load(name: str, ask, process: subprocess.Popen, seconds: float) -> dict:
@@ -174,7 +153,8 @@ def server_loads(model: Path, photos: list[bytes], seconds: float) -> list[dict]
         (d, 413 if len(d) > 10_000_000 else 400) for d, _ in REFUSED.values()]
     rows = []
     for name, sent in (("server", [(p, 200) for p in photos]), ("server, hostile files among them", mixed)):
-        with started("-m", "tests.deploy.serving", str(model)) as (address, process):
+        folder = model.parent/f"of {name}"
+        with started("-m", "tests.deploy.serving", str(model), folder=folder) as (address, process):
             clients = [httpx.Client(timeout=120) for _ in range(CLIENTS)]
 
             def ask(i: int, n: int, sent=sent, address=address, clients=clients) -> bool:
@@ -189,7 +169,7 @@ def server_loads(model: Path, photos: list[bytes], seconds: float) -> list[dict]
 def app_load(folder: Path, photos: list[Path], seconds: float) -> dict:
     "The app of a Space, asked by Gradio's client"
     from gradio_client import Client, handle_file
-    with started("app.py", cwd=folder) as (address, process):
+    with started(str(folder/"app.py"), folder=folder.parent/"of app", PYTHONPATH="") as (address, process):
         clients = [Client(address, verbose=False) for _ in range(CLIENTS)]
 
         def ask(i: int, n: int) -> bool:

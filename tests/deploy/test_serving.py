@@ -3,63 +3,27 @@
 Seen to fail: a length that is told and not looked at, or looked at only where it is told; no limit on pixels; uploads
 that the app keeps; pages of other sites let in.
 """
-import contextlib
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
 
 from course_lib.deploy import Answers, check_space, space
 from tests.deploy.hostile import LIMIT, REFUSED, RIGHT
-from tools.notebooks import ROOT
-
-QUIET = {"HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False", "OMP_NUM_THREADS": "1"}
-
-
-@contextlib.contextmanager
-def started(command, folder, pattern, **environment):
-    "Run a server until the block ends: (its address, its process); what it writes goes under `folder`"
-    folder.mkdir()
-    env = {**os.environ, **QUIET, "TMPDIR": str(folder), "PYTHONPATH": str(ROOT), **environment}
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with Ctrl-C ignored
-    try:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                   text=True, env=env)
-    finally: signal.signal(signal.SIGINT, before)
-    try:
-        seen = ""
-        while not (found := re.search(pattern, seen)):
-            line = process.stdout.readline()
-            if not line: raise AssertionError(f"it ended with {process.wait()}: {seen}")
-            seen += line
-        yield found[1], process
-    finally:
-        process.stdin.close()
-        try: process.wait(10)
-        except subprocess.TimeoutExpired: process.terminate(); process.wait(30)
-        process.stdout.close()
-
-
-def peak(process):
-    "The most memory that a process has held so far, bytes; None where the system does not say"
-    status = Path(f"/proc/{process.pid}/status")
-    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
-    return found and int(found[1])*1024
+from tests.deploy.serving import peak, started
 
 
 @pytest.fixture(scope="module")
 def server(model, tmp_path_factory):
     "(address, process, the folder of its temporary files)"
     folder = tmp_path_factory.mktemp("server")/"tmp"
-    with started([sys.executable, "-m", "tests.deploy.serving", str(model)], folder, r"(http://127\.0\.0\.1:\d+)") as (a, p):
+    with started("-m", "tests.deploy.serving", str(model), folder=folder) as (a, p):
         yield a, p, folder
 
 
@@ -129,8 +93,8 @@ def folder(learn, tmp_path_factory):
 def app(folder, tmp_path_factory):
     "The app of the folder, run as a Space runs it: (address, process, the folder of uploads)"
     uploads = tmp_path_factory.mktemp("app")/"tmp"
-    environment = {"GRADIO_TEMP_DIR": str(uploads), "GRADIO_SERVER_NAME": "127.0.0.1", "PYTHONPATH": "", "PYTHONUNBUFFERED": "1"}
-    with started([sys.executable, str(folder/"app.py")], uploads, r"(http://127\.0\.0\.1:\d+)", **environment) as (a, p):
+    environment = {"GRADIO_TEMP_DIR": str(uploads), "PYTHONPATH": ""}
+    with started(str(folder/"app.py"), folder=uploads, **environment) as (a, p):
         yield a, p, uploads
         p.send_signal(2)  # as Ctrl-C, on which Gradio cleans up
         p.wait(30)
