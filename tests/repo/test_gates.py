@@ -129,6 +129,11 @@ def circle(root):
     (root/"course_lib"/"words.py").write_text("from .core import seed_everything\n", encoding="utf-8")
 
 
+def long_room(root):
+    (root/"course_lib"/"collab").mkdir()
+    (root/"course_lib"/"collab"/"zebra.py").write_text("x = 1\n"*301, encoding="utf-8")
+
+
 def noted(cells, note): return next(c for c in cells if note in (fact(c, "notes") or []))
 
 
@@ -164,6 +169,7 @@ BREAKS = {
     "a lesson that is all library": ("lesson_shape", lambda r: edit(r, add("#| export\n" + "x = 1\n"*2000)), "percent exported"),
     "a list of what is left that is out of date": ("lesson_shape", lambda r: rewrite(r/left.LEFT, "left\n", "left\nmeasuring,cells over 25 lines,3\n"), "tools.gates.left"),
     "a module too long to read": ("room_size", lambda r: change_module(r, "import torch\n", "import torch\n" + "x = 1\n"*500), "lines in a module"),
+    "a room of collab too long to read": ("room_size", long_room, "collab.zebra"),
     "a module line too long to read": ("readable", lambda r: change_module(r, "import torch\n", "import torch\nx = " + "1 + "*30 + "1\n"), "lines over 120"),
     "a function without types": ("readable", lambda r: change_module(r, "import torch\n", "import torch\ndef f(x): return x\n"), "type errors"),
     "a tangled function": ("readable", lambda r: change_module(r, "import torch\n", "import torch\ndef f(x: int) -> None:\n" + "    if x: print(x)\n"*11), "tangled"),
