@@ -6,7 +6,7 @@ Docs: https://course-lib.github.io/course_lib/lib/groups.html.md"""
 
 # %% auto #0
 __all__ = ['Normalizer', 'check_group', 'check_normalizer', 'group_sum', 'group_mean', 'divisor', 'mean_over', 'reduced',
-           'check_same']
+           'check_same', 'own_rows']
 
 # %% ../nbs/lib/04_groups.ipynb #330b09f1
 import hashlib
@@ -202,3 +202,17 @@ def check_same(
         names = [name for name in {**told[0], **other} if told[0].get(name) != other.get(name)]
         if names: raise ValueError(f"{names[0]} differs between rank 0 and rank {rank}"
                                    f" ({len(names)} of {len(told[0])} tensors do): {mend}")
+
+# %% ../nbs/lib/04_groups.ipynb #c0ffee04
+def own_rows(
+    group: 'torch.distributed.ProcessGroup | None' = None, # None is the group of all processes
+) -> slice: # of a batch that all processes of the group hold
+    """The rows that this process works on.
+
+    Args:
+        group: None is the group of all processes
+
+    Returns:
+        of a batch that all processes of the group hold
+    """
+    return slice(dist.get_rank(group), None, dist.get_world_size(group))

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 from .ratings import Loaders, RatingBatches
 from .recommender import Recommender
-from ..groups import check_same, group_mean, mean_over
+from ..groups import check_same, group_mean, mean_over, own_rows
 from ..schedules import one_cycle
 
 # %% ../../nbs/lib/09_collab_train.ipynb #903ba7a4
@@ -94,7 +93,7 @@ class _Share:
     def __init__(self, group: Any, model: nn.Module, batches: RatingBatches):
         self.group = group
         if group is None: return
-        self.rows = slice(dist.get_rank(group), None, dist.get_world_size(group))
+        self.rows = own_rows(group)
         held = {'the pairs': batches.x, 'the ratings': batches.y, 'the order': batches.generator.get_state()}
         check_same(held, group, "give every process the same ratings, and loaders with the same seed")
         check_same(model.state_dict(), group)

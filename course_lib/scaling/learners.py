@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..extras import needs
 from ..foundations import Callback, Learner
-from ..groups import check_same, group_mean
+from ..groups import check_same, group_mean, own_rows
 
 # %% ../../nbs/lib/15_scaling_learners.ipynb #33da7ffd
 def _normalized(loss_func: Callable, group: Any) -> Callable:
@@ -41,7 +41,7 @@ class _Share:
     "This process's part of a Learner's work"
     def __init__(self, group: Any) -> None:
         self.group = group if group is not None else dist.group.WORLD
-        self.rows = slice(dist.get_rank(self.group), None, dist.get_world_size(self.group))
+        self.rows = own_rows(self.group)
         self.first = True
 
     def begin(self, learn: Any) -> None:
