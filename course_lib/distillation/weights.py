@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .inputs import _Batch
 from ..groups import Normalizer, divisor
-from ..validate import check_float, holds, require
+from ..validate import check_float, holds, require, within
 
 # %% ../../nbs/lib/08_distillation_weights.ipynb #bee80bcc
 _LARGE = 1 << 19  # from this many logits on, a pass over memory costs more than a call per chunk
@@ -56,8 +56,9 @@ def _given_confidence(confidence: Tensor, b: _Batch, nonfinite: str) -> Tensor:
     if c.shape not in (shape, shape[:1]):
         raise ValueError(f"confidence must have shape {tuple(shape)} for student_logits of shape "
                          f"{tuple(b.student.shape)}, got {tuple(c.shape)}")
-    ok = (c >= 0) & (c < math.inf) if nonfinite == 'raise' else ~(c < 0) | (c == -math.inf)
-    require(ok, "confidence must be finite and not negative", values=c)
+    if not within(c, 0, torch.finfo(c.dtype).max):
+        ok = (c >= 0) & (c < math.inf) if nonfinite == 'raise' else ~(c < 0) | (c == -math.inf)
+        require(ok, "confidence must be finite and not negative", values=c)
     c = c.to(b.student.device, b.wide, non_blocking=True)
     return c if c.shape == shape else c.reshape(-1, *(1,)*(len(shape) - 1)).expand(shape)
 
@@ -65,7 +66,7 @@ def _given_confidence(confidence: Tensor, b: _Batch, nonfinite: str) -> Tensor:
 def _total(w: Tensor, normalizer: Normalizer) -> Tensor | float:
     "What the weighted sum is divided by; a zero sum becomes one, so that an empty batch gives a zero"
     total = divisor(w.sum(), normalizer)
-    return total + (total == 0) if isinstance(total, Tensor) else total
+    return total + (total == 0) if isinstance(total, Tensor) and not holds(total) else total
 
 # %% ../../nbs/lib/08_distillation_weights.ipynb #795f5e77
 def _masked(confidence: Tensor, counts: Tensor | None) -> Tensor:
@@ -74,6 +75,7 @@ def _masked(confidence: Tensor, counts: Tensor | None) -> Tensor:
 
 def _check_finite(weights: Tensor) -> None:
     "Raises `ValueError` where a sample that counts has a teacher who is not finite"
+    if within(weights, -math.inf, torch.finfo(weights.dtype).max): return
     ok = weights < math.inf  # not for NaN either
     where = f" {(~ok).nonzero()[0].tolist()}" if holds(ok.all()) is False else ""
     if where or ok.device.type == 'cuda':

@@ -23,8 +23,7 @@ def _pick(
     if torch.compiler.is_compiling():
         classes = torch.arange(x.shape[1], device=x.device).view(-1, *[1]*(labels.dim() - 1))
         return torch.where(labels.unsqueeze(1) == classes, x, 0).sum(1)
-    places = torch.meshgrid(*[torch.arange(n, device=x.device) for n in labels.shape], indexing='ij')
-    return x.movedim(1, -1)[(*places, labels)]
+    return x.gather(1, labels.unsqueeze(1)).squeeze(1)
 
 # %% ../../nbs/lib/04_losses_lean.ipynb #a26addbe
 def _as_batch(x: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor, Tensor | None]:
