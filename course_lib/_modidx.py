@@ -2808,5 +2808,6 @@ d = { 'settings': { 'branch': 'main',
                                      'course_lib.validate.like_torch': ('lib/validate.html#like_torch', 'course_lib/validate.py'),
                                      'course_lib.validate.plain': ('lib/validate.html#plain', 'course_lib/validate.py'),
                                      'course_lib.validate.require': ('lib/validate.html#require', 'course_lib/validate.py'),
-                                     'course_lib.validate.sum_dtype': ('lib/validate.html#sum_dtype', 'course_lib/validate.py')},
+                                     'course_lib.validate.sum_dtype': ('lib/validate.html#sum_dtype', 'course_lib/validate.py'),
+                                     'course_lib.validate.within': ('lib/validate.html#within', 'course_lib/validate.py')},
             'course_lib.words': {'course_lib.words.did_you_mean': ('lib/words.html#did_you_mean', 'course_lib/words.py')}}}

@@ -25,7 +25,14 @@ _PLAIN = (Tensor, nn.Parameter, nn.Buffer)
 def plain(
     x: Any, # a tensor, or anything else
 ) -> Any: # the same, or as a plain tensor
-    "A tensor of a type that only adds to `Tensor`, as a plain one; everything else as it is"
+    """A tensor of a type that only adds to `Tensor`, as a plain one; everything else as it is
+
+    Args:
+        x: a tensor, or anything else
+
+    Returns:
+        the same, or as a plain tensor
+    """
     if type(x) in _PLAIN or not isinstance(x, Tensor): return x
     return x.as_subclass(Tensor) if type(x).__torch_dispatch__ is Tensor.__torch_dispatch__ else x
 
@@ -35,7 +42,14 @@ _Loss = TypeVar('_Loss', bound=Callable[..., Any])
 def like_torch(
     loss: _Loss, # a function of tensors
 ) -> _Loss: # the same function, to be called as torch's own
-    "Let `loss` take every tensor type, and be one node where `torch.fx` traces a model."
+    """Let `loss` take every tensor type, and be one node where `torch.fx` traces a model.
+
+    Args:
+        loss: a function of tensors
+
+    Returns:
+        the same function, to be called as torch's own
+    """
     @functools.wraps(loss)
     def call(*args: Any, **kwargs: Any) -> Any:
         for value in (*args, *kwargs.values()):
@@ -50,7 +64,14 @@ _MaybeTensor = TypeVar('_MaybeTensor', bound='Tensor | None')
 def sum_dtype(
     dtype: torch.dtype, # of the numbers
 ) -> torch.dtype: # of their sum
-    "The dtype to add many numbers up in: float32 for the two half-size ones, else `dtype`."
+    """The dtype to add many numbers up in: float32 for the two half-size ones, else `dtype`.
+
+    Args:
+        dtype: of the numbers
+
+    Returns:
+        of their sum
+    """
     return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
 
 _WITHOUT_AUTOCAST = frozenset(('meta', 'lazy', 'vulkan', 'hip', 've', 'fpga', 'opengl', 'opencl', 'ideep', 'mkldnn'))
@@ -58,13 +79,28 @@ _WITHOUT_AUTOCAST = frozenset(('meta', 'lazy', 'vulkan', 'hip', 've', 'fpga', 'o
 def autocast_on(
     device: str, # a type of device, such as 'cuda'
 ) -> bool: # False too where there is no autocast, such as for 'meta'
-    "Whether `torch.autocast` is on for a type of device. Compiled by any torch: older ones cannot ask if there is one."
+    """Whether `torch.autocast` is on for a type of device. Compiled by any torch: older ones cannot ask if there is
+    one.
+
+    Args:
+        device: a type of device, such as 'cuda'
+
+    Returns:
+        False too where there is no autocast, such as for 'meta'
+    """
     return device not in _WITHOUT_AUTOCAST and torch.is_autocast_enabled(device)
 
 def autocast_float(
     x: _MaybeTensor, # any tensor, or None
 ) -> _MaybeTensor: # float32 if `x` is of half size and autocast is on for its device, else `x`
-    "What PyTorch's losses make of their arguments under `torch.autocast`."
+    """What PyTorch's losses make of their arguments under `torch.autocast`.
+
+    Args:
+        x: any tensor, or None
+
+    Returns:
+        float32 if `x` is of half size and autocast is on for its device, else `x`
+    """
     if not isinstance(x, Tensor) or not autocast_on(x.device.type): return x
     return x.to(sum_dtype(x.dtype))  # type: ignore[return-value]
 
@@ -72,7 +108,14 @@ def autocast_float(
 def holds(
     flag: Tensor, # one boolean
 ) -> bool | None: # None if it cannot be seen for free
-    "Whether `flag` is true, where a look costs nothing: on the CPU, in a function that is not compiled or vmapped."
+    """Whether `flag` is true, where a look costs nothing: on the CPU, in a function that is not compiled or vmapped.
+
+    Args:
+        flag: one boolean
+
+    Returns:
+        None if it cannot be seen for free
+    """
     if flag.device.type != 'cpu' or torch.compiler.is_compiling(): return None
     try: return bool(flag)
     except RuntimeError: return None  # under vmap, or a fake tensor
@@ -82,7 +125,16 @@ def within(
     low: float, # the least that they may be
     high: float, # the most that they may be
 ) -> bool | None: # None if it cannot be seen for free
-    "Whether all numbers of `x` are from `low` to `high`, and none is NaN; looks where `holds` does."
+    """Whether all numbers of `x` are from `low` to `high`, and none is NaN; looks where `holds` does.
+
+    Args:
+        x: any numbers
+        low: the least that they may be
+        high: the most that they may be
+
+    Returns:
+        None if it cannot be seen for free
+    """
     if x.device.type != 'cpu' or torch.compiler.is_compiling(): return None
     try: return not x.numel() or all(low <= bound.item() <= high for bound in x.aminmax())
     except RuntimeError: return None
@@ -99,7 +151,15 @@ def require(
     error: type[Exception] = ValueError, # what is raised
     values: Tensor | None = None, # the values that `ok` speaks of; the first bad one is named in the message
 ) -> None:
-    "Raise `error` unless all of `ok` hold: at once on the CPU, by an assertion on CUDA, not where nothing can be seen."
+    """Raise `error` unless all of `ok` hold: at once on the CPU, by an assertion on CUDA, not where nothing can be
+    seen.
+
+    Args:
+        ok: booleans
+        message: what must hold, naming the argument
+        error: what is raised
+        values: the values that `ok` speaks of; the first bad one is named in the message
+    """
     good = ok.all()
     if good.device.type != 'cuda':
         if holds(good) is False: raise error(message + ("" if values is None else _first(values, ~ok)))
@@ -114,7 +174,13 @@ def check_choice(
     value: Any, # what was given
     choices: Sequence[str], # what may be given
 ) -> None:
-    "Raise `ValueError` unless `value` is one of `choices`."
+    """Raise `ValueError` unless `value` is one of `choices`.
+
+    Args:
+        name: of the argument
+        value: what was given
+        choices: what may be given
+    """
     if value not in choices: raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
 
 def check_between(
@@ -123,7 +189,14 @@ def check_between(
     low: float, # the least that may be given
     high: float = math.inf, # the most; by default any finite number
 ) -> None:
-    "Raise `TypeError` for no number, `ValueError` unless `low <= value <= high` and `value` is finite."
+    """Raise `TypeError` for no number, `ValueError` unless `low <= value <= high` and `value` is finite.
+
+    Args:
+        name: of the argument
+        value: what was given
+        low: the least that may be given
+        high: the most; by default any finite number
+    """
     try: good = low <= value <= high and math.isfinite(value)
     except TypeError: raise TypeError(f"{name} must be a number, got {value!r}") from None
     if not good:
@@ -135,7 +208,12 @@ def check_tensor(
     name: str, # of the argument
     x: Any, # what was given
 ) -> None:
-    "Raise `TypeError` unless `x` is a tensor."
+    """Raise `TypeError` unless `x` is a tensor.
+
+    Args:
+        name: of the argument
+        x: what was given
+    """
     if isinstance(x, Tensor): return
     raise TypeError(f"{name} must be a tensor, got {type(x).__name__}: convert it with torch.as_tensor")
 
@@ -143,7 +221,12 @@ def check_float(
     name: str, # of the argument
     x: Any, # what was given
 ) -> None:
-    "Raise `TypeError` unless `x` is a floating-point tensor that can be computed with."
+    """Raise `TypeError` unless `x` is a floating-point tensor that can be computed with.
+
+    Args:
+        name: of the argument
+        x: what was given
+    """
     check_tensor(name, x)
     if x.dtype not in FLOATS:
         raise TypeError(f"{name} must be floating point, got {x.dtype}: convert it with {name}.float()")
@@ -159,7 +242,15 @@ def check_logits(
     name: str, # of the argument
     x: Any, # logits [C], [N, C] or [N, C, d1, ...]
 ) -> int: # how many classes there are
-    "Raise `TypeError` unless `x` is floating point, `ValueError` unless it has classes."
+    """Raise `TypeError` unless `x` is floating point, `ValueError` unless it has classes.
+
+    Args:
+        name: of the argument
+        x: logits [C], [N, C] or [N, C, d1, ...]
+
+    Returns:
+        how many classes there are
+    """
     check_float(name, x)
     if x.dim() == 0:
         raise ValueError(f"{name} must have a dimension of classes, [C], [N, C] or [N, C, d1, ...], got a number")
@@ -173,7 +264,14 @@ def check_like(
     like: str, # the name of the logits
     logits: Tensor, # what `x` must be like
 ) -> None:
-    "Raise `TypeError` unless `x` is floating point, `ValueError` unless it has the shape and the device of `logits`."
+    """Raise `TypeError` unless `x` is floating point, `ValueError` unless it has the shape and the device of `logits`.
+
+    Args:
+        name: of the argument
+        x: such as a teacher's logits
+        like: the name of the logits
+        logits: what `x` must be like
+    """
     check_float(name, x)
     if x.shape != logits.shape:
         raise ValueError(f"{name} must have the shape of {like}, {tuple(logits.shape)}, got {tuple(x.shape)}")
@@ -209,7 +307,18 @@ def check_target(
     ignore_index: int = -100, # the label that counts nothing
     probabilities: bool = True, # whether class probabilities may be given
 ) -> bool: # True for class indices, False for class probabilities
-    "Raise `TypeError` (type, dtype) or `ValueError` (shape, device) unless `target` fits, whatever its values."
+    """Raise `TypeError` (type, dtype) or `ValueError` (shape, device) unless `target` fits, whatever its values.
+
+    Args:
+        target: class indices, or class probabilities
+        name: of the logits
+        x: the logits
+        ignore_index: the label that counts nothing
+        probabilities: whether class probabilities may be given
+
+    Returns:
+        True for class indices, False for class probabilities
+    """
     check_tensor('target', target)
     if not hasattr(ignore_index, '__index__'):
         raise TypeError(f"ignore_index must be a whole number, got {ignore_index!r}: a label that no target holds, "
@@ -228,7 +337,14 @@ def check_weight(
     x: Tensor, # the logits
     indices: bool, # whether the target holds class indices
 ) -> None:
-    "Raise `TypeError` (type, dtype) or `ValueError` (shape, device) unless `weight` is None or fits the logits."
+    """Raise `TypeError` (type, dtype) or `ValueError` (shape, device) unless `weight` is None or fits the logits.
+
+    Args:
+        weight: [C], or None
+        name: of the logits
+        x: the logits
+        indices: whether the target holds class indices
+    """
     if weight is None: return
     check_float('weight', weight)
     classes = x.shape[min(x.dim() - 1, 1)]
@@ -251,7 +367,22 @@ def check_loss(
     label_smoothing: float = 0.0, # 0 to 1
     probabilities: bool = True, # whether class probabilities may be given
 ) -> bool: # True for class indices, False for class probabilities
-    "The contract but for the values of the labels, which `class_labels` looks at. Raises `TypeError` and `ValueError`."
+    """The contract but for the values of the labels, which `class_labels` looks at. Raises `TypeError` and
+    `ValueError`.
+
+    Args:
+        name: of the logits
+        x: the logits
+        target: class indices, or class probabilities
+        weight: [C], or None
+        ignore_index: the label that counts nothing
+        reduction: one of `REDUCTIONS`
+        label_smoothing: 0 to 1
+        probabilities: whether class probabilities may be given
+
+    Returns:
+        True for class indices, False for class probabilities
+    """
     check_choice('reduction', reduction, REDUCTIONS)
     check_between('label_smoothing', label_smoothing, 0, 1)
     check_logits(name, x)
@@ -265,7 +396,16 @@ def class_labels(
     classes: int, # how many classes there are
     ignore_index: int = -100, # the label that counts nothing
 ) -> tuple[Tensor, Tensor | None]: # safe indices, and what each counts: 1, 0 ignored, nan impossible (None: all 1)
-    "Sort out which labels count. Raises `IndexError` for an impossible one where it can be seen."
+    """Sort out which labels count. Raises `IndexError` for an impossible one where it can be seen.
+
+    Args:
+        target: class indices, any shape
+        classes: how many classes there are
+        ignore_index: the label that counts nothing
+
+    Returns:
+        safe indices, and what each counts: 1, 0 ignored, nan impossible (None: all 1)
+    """
     target = target.long()
     if not 0 <= ignore_index < classes and within(target, 0, classes - 1): return target, None
     labels = target.clamp(0, classes - 1)
