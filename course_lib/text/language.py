@@ -23,6 +23,7 @@ from ..foundations import Callback, Learner
 from ..losses import cross_entropy
 from ..schedules import one_cycle
 from ..state import modes_kept
+from .encoder import PretrainedEncoder
 from .recurrent import AWDLSTM
 from .transformer import Transformer
 from ..validate import require
@@ -254,7 +255,7 @@ class TextClassifier(nn.Module):
         head_p: share of what the head sees that is dropped
     """
     def __init__(self,
-        encoder: AWDLSTM | Transformer, # trained along
+        encoder: AWDLSTM | Transformer | PretrainedEncoder, # trained along
         n_classes: int, # answers
         pad_id: int = 1, # the token that texts are filled up with, at their end
         hidden: int = 50, # width of the head's middle
@@ -289,12 +290,16 @@ class TextClassifier(nn.Module):
         require(real[:, 0], "a text of padding alone has nothing to read, and padding stands at the end: the first "
                 "token of each text must be real")
         require(real[:, 1:] <= real[:, :-1], "padding must stand at the end of a text, there is some within")
-        if isinstance(self.encoder, Transformer): known = self.encoder.features(ids)
-        else:
-            self.encoder.reset()
-            known = self.encoder(ids)
-            self.encoder.reset()
-        return self.head(_pooled(known, real))
+        return self.head(_pooled(self._known(ids), real))
+
+    def _known(self, ids: Tensor) -> Tensor:
+        "What the encoder knows at each token, having read nothing before"
+        if isinstance(self.encoder, Transformer): return self.encoder.features(ids)
+        if not isinstance(self.encoder, AWDLSTM): return self.encoder(ids)
+        self.encoder.reset()
+        known = self.encoder(ids)
+        self.encoder.reset()
+        return known
 
 def _pooled(known: Tensor, real: Tensor) -> Tensor:
     "What is known at the last token, the maximum and the mean [N, 3 x width], without the padding"
@@ -304,15 +309,16 @@ def _pooled(known: Tensor, real: Tensor) -> Tensor:
     return torch.cat([last, known.masked_fill(~inside, -torch.inf).amax(1), mean], 1)
 
 def classifier_from_encoder(
-    encoder: AWDLSTM | Transformer, # such as `learn.model.encoder` of a language model; it is copied
+    encoder: AWDLSTM | Transformer | PretrainedEncoder, # such as `learn.model.encoder` after `lm_learner`; it is copied
     n_classes: int, # answers, at least 2
     pad_id: int = 1, # the token that texts are filled up with
     head_p: float = 0.4, # share of what the head sees that is dropped
 ) -> TextClassifier: # to be trained by `fit_gradually`, or by any loop
-    """A classifier that begins with what a language model learned. Raises `ValueError` for fewer than two classes.
+    """A classifier that begins with what a language model learned. Raises `ValueError` for fewer than two classes, and
+    for another padding than the encoder's own.
 
     Args:
-        encoder: such as `learn.model.encoder` of a language model; it is copied
+        encoder: such as `learn.model.encoder` after `lm_learner`; it is copied
         n_classes: answers, at least 2
         pad_id: the token that texts are filled up with
         head_p: share of what the head sees that is dropped
@@ -321,6 +327,8 @@ def classifier_from_encoder(
         to be trained by `fit_gradually`, or by any loop
     """
     if n_classes < 2: raise ValueError(f"n_classes must be at least 2, got {n_classes}")
+    own = getattr(encoder, 'pad_id', None)
+    if own not in (None, pad_id): raise ValueError(f"pad_id must be the encoder's own, {own}, got {pad_id}")
     encoder = copy.deepcopy(encoder)
     if isinstance(encoder, AWDLSTM): encoder.reset()
     return TextClassifier(encoder, n_classes, pad_id, head_p=head_p)
