@@ -75,8 +75,7 @@ class RoPE(nn.Module):
     ) -> None: # raises `ValueError` for an odd width
         super().__init__()
         if width < 2 or width % 2: raise ValueError(f"width must be even and at least 2, got {width}")
-        self.register_buffer('speeds', base**-(torch.arange(0, width, 2)/width), persistent=False)
-        self.speeds: Tensor
+        self.width, self.base = width, base
 
     def forward(self,
         x: Tensor, # queries or keys [..., L, width]
@@ -91,8 +90,37 @@ class RoPE(nn.Module):
         Returns:
             turned, of the same shape and dtype
         """
-        angles = positions[..., None]*self.speeds
-        cos, sin = angles.cos(), angles.sin()
+        return self.turned(x, self.angles(positions))
+
+    def angles(self,
+        positions: Tensor, # places, whole numbers [..., L]
+    ) -> tuple[Tensor, Tensor]: # cosines and sines of the angles of the pairs [..., L, width/2]
+        """What `turned` needs, once for all queries, keys and layers
+
+        Args:
+            positions: places, whole numbers [..., L]
+
+        Returns:
+            cosines and sines of the angles of the pairs [..., L, width/2]
+        """
+        speeds = self.base**-(torch.arange(0, self.width, 2, device=positions.device)/self.width)
+        turns = positions[..., None]*speeds  # in single precision, also in a model of half
+        return turns.cos(), turns.sin()
+
+    def turned(self,
+        x: Tensor, # queries or keys [..., L, width]
+        angles: tuple[Tensor, Tensor], # from `angles`
+    ) -> Tensor: # of the same shape and dtype
+        """Turn each pair of numbers by an angle that is known
+
+        Args:
+            x: queries or keys [..., L, width]
+            angles: from `angles`
+
+        Returns:
+            of the same shape and dtype
+        """
+        cos, sin = angles
         a, b = x.to(sum_dtype(x.dtype)).chunk(2, -1)
         return torch.cat([a*cos - b*sin, a*sin + b*cos], -1).to(x.dtype)
 
@@ -168,7 +196,8 @@ def padding_in_front(
     pad_id: int = 0, # what the short ones are filled up with; nobody looks at it
     device: torch.device | str | None = None, # where the tensors are made
 ) -> tuple[Tensor, Tensor]: # tokens [N, L] that all end at the same place, and the padding in front of each [N]
-    """Texts of different lengths as one batch. Raises `ValueError` for no text and for an empty one.
+    """Texts of different lengths as one batch. Raises `ValueError` for no text or an empty one, `TypeError` for no
+    tokens.
 
     Args:
         ids: texts of tokens, at least one each
@@ -178,8 +207,12 @@ def padding_in_front(
     Returns:
         tokens [N, L] that all end at the same place, and the padding in front of each [N]
     """
-    if not len(ids): raise ValueError("ids must hold at least one text, got none")
+    ids = ids if isinstance(ids, (list, tuple)) else list(ids)
+    if not ids: raise ValueError("ids must hold at least one text, got none")
     for i, row in enumerate(ids):
+        if isinstance(row, (str, bytes)) or not hasattr(row, '__len__'):
+            raise TypeError(f"ids[{i}] must be the tokens of a text, whole numbers, got {type(row).__name__}"
+                            + ("; put the tokens of one text in a list" if hasattr(row, '__index__') else ""))
         if not len(row): raise ValueError(f"ids[{i}] is empty: a text of padding alone has nothing to look at")
     longest = max(map(len, ids))
     rows = [[*[pad_id]*(longest - len(row)), *row] for row in ids]

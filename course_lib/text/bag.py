@@ -221,7 +221,9 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 
 def _several(texts: Any) -> Sequence[str]:
     "The texts; raises for what is none"
-    if isinstance(texts, str): raise TypeError("texts must be several texts, got one str; put it in a list")
+    if isinstance(texts, (str, bytes)):
+        raise TypeError(f"texts must be several texts, got one {type(texts).__name__}; put it in a list")
+    texts = list(texts)
     for place, text in enumerate(texts):
         if not isinstance(text, str): raise TypeError(f"texts[{place}] must be a str, got {type(text).__name__}")
     return texts

@@ -267,7 +267,7 @@ class BPETokenizer:
     def decode(self,
         ids: Iterable[int], # numbers below `len(self)`, a list or a tensor with one axis
     ) -> str: # their text; bytes that are no character, such as half of one, become U+FFFD
-        """The text of numbers. Raises `ValueError` for a number without a token.
+        """The text of numbers. Raises `ValueError` for a number without a token, `TypeError` for what holds no numbers.
 
         Args:
             ids: numbers below `len(self)`, a list or a tensor with one axis
@@ -282,7 +282,7 @@ class BPETokenizer:
     def decode_bytes(self,
         ids: Iterable[int], # numbers below `len(self)`, a list or a tensor with one axis
     ) -> bytes: # the bytes of the tokens, joined
-        """The bytes of numbers: one token may be half a character. Raises `ValueError` for a number without a token.
+        """The bytes of numbers: one token may be half a character. Raises as `decode`.
 
         Args:
             ids: numbers below `len(self)`, a list or a tensor with one axis
@@ -292,6 +292,7 @@ class BPETokenizer:
         """
         numbers = ids.tolist() if hasattr(ids, 'tolist') else ids
         try: return b''.join([self._bytes[i] for i in numbers])
+        except TypeError: raise TypeError(f"ids must be whole numbers, one after the other, got {_kind(ids)}") from None
         except KeyError as e:
             raise ValueError(f"ids must be whole numbers from 0 to {len(self) - 1}, got {e.args[0]!r}") from None
 
@@ -345,6 +346,10 @@ class BPETokenizer:
             return cls([(tokens[left], tokens[right]) for left, right in facts['merges']], facts['special_tokens'])
         except (KeyError, TypeError, ValueError) as e:
             raise ValueError(f"{path} is damaged ({e}); save the tokenizer again") from None
+
+def _kind(ids: Any) -> str:
+    "What was given in the place of numbers, in words"
+    return f"{type(ids).__name__} {list(ids.shape)}" if hasattr(ids, 'shape') else type(ids).__name__
 
 def _at(tokens: list[bytes], number: Any) -> bytes:
     "The token of a number that is below their count; raises `ValueError` for any other"

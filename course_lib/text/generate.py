@@ -11,6 +11,7 @@ __all__ = ['next_token', 'generate']
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..state import modes_kept
@@ -58,8 +59,8 @@ def generate(
     stop_id: int | None = None, # a token that ends a text; it is written
     cache: bool = True, # keep what was read; False reads everything again for each token
 ) -> list[list[int]]: # what was written after each prompt
-    """Write on. Raises `ValueError` for no prompt, an empty one, and more than the context holds; `IndexError` for
-    tokens outside the vocabulary.
+    """Write on. Raises `ValueError` for no prompt, an empty one, and more than the context holds; `TypeError` for what
+    is no list of tokens; `IndexError` for tokens outside the vocabulary.
 
     Args:
         model: used in evaluation mode and without gradients; its mode is put back
@@ -75,6 +76,7 @@ def generate(
         what was written after each prompt
     """
     if n < 1: raise ValueError(f"n must be at least 1, got {n}")
+    prompts = list(prompts)
     ids, pads = padding_in_front(prompts, device=model.embedding.weight.device)
     _check_room(model, ids, n)
     padding = pads if len({len(p) for p in prompts}) > 1 else None
@@ -84,8 +86,9 @@ def generate(
     with modes_kept(model):
         model.eval()
         while len(written) < n and not (stop_id is not None and ended.all()):
-            logits = model(new, kept) if cache else model(ids, pads=padding)
-            token = next_token(logits[:, -1], temperature, top_k, generator)
+            known = model.features(new, kept) if cache else model.features(ids, pads=padding)
+            logits = F.linear(known[:, -1], model.embedding.weight)
+            token = next_token(logits, temperature, top_k, generator)
             written.append(token)
             if stop_id is not None: ended |= token == stop_id
             new = token[:, None]

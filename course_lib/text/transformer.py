@@ -40,8 +40,8 @@ class Block(nn.Module):
 
     def forward(self,
         x: Tensor, # tokens [N, L, width]
-        positions: Tensor, # their places, which broadcast to [N, 1, L]
-        mask: Tensor | None = None, # who may look at whom, which broadcasts to [N, heads, L, S]; None: causal
+        angles: tuple[Tensor, Tensor], # of their places, from `rope.angles`, as [N, 1, L, width/heads/2] or broadcast
+        mask: Tensor | None = None, # who may look at whom, which broadcasts to [N, heads, L, S]; None: all before
         cache: KVCache | None = None, # what was read before
         layer: int = 0, # the place of this block in the cache
     ) -> Tensor: # [N, L, width]
@@ -49,18 +49,18 @@ class Block(nn.Module):
 
         Args:
             x: tokens [N, L, width]
-            positions: their places, which broadcast to [N, 1, L]
-            mask: who may look at whom, which broadcasts to [N, heads, L, S]; None: causal
+            angles: of their places, from `rope.angles`, as [N, 1, L, width/heads/2] or broadcast
+            mask: who may look at whom, which broadcasts to [N, heads, L, S]; None: all before
             cache: what was read before
             layer: the place of this block in the cache
 
         Returns:
             [N, L, width]
         """
-        q, k, v = self.ask(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        q, k = self.rope(q, positions), self.rope(k, positions)
+        asked = self.ask(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        (q, k), v = self.rope.turned(asked[:2], angles), asked[2]
         if cache is not None: k, v = cache.extend(layer, k, v)
-        seen = F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None)
+        seen = F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None and q.shape[2] > 1)
         x = x + self.drop(self.answer(seen.transpose(1, 2).flatten(2)))
         return x + self.drop(self.net(self.norm_net(x)))
 
@@ -141,10 +141,12 @@ class Transformer(nn.Module):
         before, pads = cache_or_new.length, cache_or_new.pads
         positions = torch.arange(before, before + ids.shape[1], device=ids.device)
         mask = None
-        if before or pads is not None: mask = looks(ids.shape[1], before + ids.shape[1], pads, ids.device)
+        if pads is not None or (before and ids.shape[1] > 1):
+            mask = looks(ids.shape[1], before + ids.shape[1], pads, ids.device)
         if pads is not None: positions = (positions - pads[:, None, None]).clamp(min=0)
         x = self.drop(self.embedding(ids))
-        for layer, block in enumerate(self.blocks): x = block(x, positions, mask, cache, layer)
+        angles = self.blocks[0].rope.angles(positions)  # type: ignore[union-attr, operator]
+        for layer, block in enumerate(self.blocks): x = block(x, angles, mask, cache, layer)
         if cache is not None: cache.advance(ids.shape[1])
         return self.norm(x)
 

@@ -130,3 +130,11 @@ def test_padding_goes_in_front_and_nobody_looks_at_it():
     assert mask[:, 0].int().tolist() == [[[1, 1, 0], [1, 1, 1]], [[0, 0, 0], [0, 0, 1]], [[0, 1, 0], [0, 1, 1]]]
     with pytest.raises(ValueError, match=r"ids\[1\] is empty: a text of padding alone"): padding_in_front([[1], []])
     with pytest.raises(ValueError, match="at least one text"): padding_in_front([])
+
+
+def test_a_model_of_half_precision_turns_by_the_same_angles():
+    "The angles of place 3,000 in float16 or bfloat16 would be off by more than one"
+    x, place = torch.randn(1, 64), torch.tensor([3001])
+    for half, off in ((torch.float16, 5e-3), (torch.bfloat16, 4e-2)):
+        got = RoPE(64).to(half)(x.to(half), place)
+        torch.testing.assert_close(got.float(), RoPE(64)(x, place), atol=off, rtol=0)

@@ -92,3 +92,14 @@ def test_it_is_hard_to_beat_on_film_reviews():
         return [f.read_text(encoding='utf-8') for side in files for f in side], np.repeat([0, 1], [len(s) for s in files])
     (texts, labels), (others, truth) = part('train'), part('test')
     assert (NBLogistic().fit(texts[::2], labels[::2]).predict(others[::4]) == truth[::4]).mean() > 0.8
+
+
+def test_texts_may_come_one_by_one_and_bytes_are_refused():
+    texts, labels = drawn(4)
+    want = NBLogistic().fit(texts, labels).predict_proba(texts)
+    by_one = NBLogistic().fit((t for t in texts), labels)
+    np.testing.assert_array_equal(by_one.predict_proba(np.array(texts)), want)
+    np.testing.assert_array_equal(by_one.predict_proba(t for t in texts), want)
+    with pytest.raises(TypeError, match='got one bytes; put it in a list'): by_one.predict(b'text')
+    with pytest.raises(TypeError, match=r'texts\[0\] must be a str, got bytes'): by_one.predict([b'text'])
+    with pytest.raises(ValueError, match='two classes'): NBLogistic().fit([], [])

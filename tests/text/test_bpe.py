@@ -198,3 +198,18 @@ def test_what_is_no_corpus_is_refused():
     with pytest.raises(TypeError, match='use a list'): BPETokenizer.train(['a'], 300, '<|end|>')
     with pytest.raises(ValueError, match='differ'): BPETokenizer.train(['a'], 300, ['x', 'x'])
     with pytest.raises(TypeError, match='got NoneType'): BPETokenizer([]).encode(None)
+
+
+def test_numbers_may_come_as_arrays_tensors_or_one_by_one_and_nothing_else():
+    import numpy as np
+    import torch
+    tokenizer = BPETokenizer.train(PROSE, 300)
+    ids = tokenizer.encode(PROSE[2])
+    for same in (np.array(ids), torch.tensor(ids), tuple(ids), iter(ids)): assert tokenizer.decode(same) == PROSE[2]
+    for bad, said in ((torch.tensor([ids]), r'Tensor \[1, \d+\]'), (np.array(3), r'ndarray \[\]'), (3, 'int'), (None, 'NoneType')):
+        with pytest.raises(TypeError, match=f'ids must be whole numbers, one after the other, got {said}'): tokenizer.decode(bad)
+    for bad in ('text', [None], [0.5]):
+        with pytest.raises(ValueError, match='ids must be whole numbers from 0 to 299, got'): tokenizer.decode(bad)
+    with pytest.raises(TypeError, match='text must be a str, got bytes'): tokenizer.encode(b'a')
+    with pytest.raises(TypeError, match='text must be a str, got ndarray'): tokenizer.encode(np.array(['a']))
+    assert BPETokenizer.train((text for text in PROSE), 300).merges == tokenizer.merges

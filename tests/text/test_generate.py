@@ -87,3 +87,28 @@ def test_the_context_is_filled_to_its_end_and_not_beyond():
 ])
 def test_what_cannot_be_is_refused(bad, error, said):
     with pytest.raises(error, match=said): generate(net(), **{"prompts": PROMPTS, "n": 3} | bad)
+
+
+@pytest.mark.parametrize("bad, said", [
+    ([1, 2, 3], r"ids\[0\] must be the tokens of a text, whole numbers, got int; put the tokens of one text in a list"),
+    (["abc"], r"ids\[0\] .* got str$"), ([[1], b"a"], r"ids\[1\] .* got bytes$"), ([iter([1])], "got list_iterator$"),
+    ([[1., 2.]], "whole numbers, got torch.float32")])
+def test_prompts_that_are_no_tokens_are_refused(bad, said):
+    with pytest.raises(TypeError, match=said): generate(net(), bad, 3)
+
+
+def test_prompts_may_come_as_tuples_arrays_or_one_by_one():
+    import numpy as np
+    want = generate(net_ := net(), PROMPTS, 4, 0)
+    for same in (tuple(map(tuple, PROMPTS)), (row for row in PROMPTS), [np.array(row) for row in PROMPTS]):
+        assert generate(net_, same, 4, 0) == want
+    assert generate(net_, torch.tensor([[1, 2, 3, 4]]), 4, 0) == want[:1]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_a_model_of_half_precision_writes_on_too(half):
+    model = net().eval().to(half)
+    assert [len(row) for row in generate(model, PROMPTS, 5, 0)] == [5]*3
+    ids = torch.tensor([[1, 2, 3, 4]])
+    assert model(ids).dtype == half
