@@ -1,6 +1,6 @@
 """Matrix multiplication on this machine's GPU against its CPU: `python -m benchmarks.foundations_matmul` (needs CUDA).
 
-Writes results/foundations_matmul.md and .csv; the chapter on foundations shows the former.
+Writes results/foundations_matmul.md and .csv.
 """
 import sys
 
@@ -23,5 +23,6 @@ def measure(device: str, sides: tuple[int, ...] = (256, 1024, 4096)) -> list[dic
 
 if __name__ == "__main__":
     if not torch.cuda.is_available(): sys.exit("no CUDA device here: there is nothing to compare with the CPU")
-    head = "Square float32 matrices. The ratio is CPU time over GPU time, median and 95 % interval. "
+    head = ("# Matrix products on a GPU and on its CPU\n\n"
+            "Square float32 matrices. The ratio is CPU time over GPU time, median and 95 % interval. ")
     write("foundations_matmul", head + machine(device="cuda"), measure("cuda"))
