@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from .extras import needs
 from .places import asset, cache_dir # noqa: F401
 from .timing import Estimate, Timer, time_ratio, timeit # noqa: F401
 
@@ -23,7 +24,7 @@ _all_ = ['asset', 'cache_dir', 'Estimate', 'Timer', 'timeit', 'time_ratio']
 # %% ../nbs/measuring.ipynb #fa236bf3
 def use_style() -> None:
     "Give matplotlib the course's look: safe for the colour-blind, with lines of several styles"
-    import matplotlib.pyplot as plt
+    with needs('course'): import matplotlib.pyplot as plt
     plt.style.use(asset('course.mplstyle'))
 
 # %% ../nbs/measuring.ipynb #df5d2aee

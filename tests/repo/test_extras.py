@@ -50,7 +50,7 @@ def whole_package(path):
     return found and found[1]
 
 
-LATER = ("core.py", "foundations/pieces.py")  # to mend
+LATER = ("foundations/pieces.py",)  # to mend
 MODULES = sorted(p for p in (ROOT/"course_lib").rglob("*.py") if any(optional(p))
                  and p.relative_to(ROOT/"course_lib").as_posix() not in LATER)
 
@@ -72,6 +72,7 @@ BLOCKED = """
 import sys
 for name in ("fastai", "pandas", "scipy", "matplotlib", "sklearn", "PIL", "timm", "torchvision"): sys.modules[name] = None
 from course_lib import data, timing
+from course_lib.core import use_style
 from course_lib.lr_finder import LRCurve
 import torch
 
@@ -81,7 +82,7 @@ def blocks(): import course_lib.datablocks.pictures
 curve = LRCurve(torch.logspace(-4, 0, 20), (torch.ones(20),), 20)
 for call, missing, extra in (
         (pictures, "fastai", "vision"), (tuning, "timm", "vision"), (blocks, "fastai", "vision"),
-        (data.photographs, "PIL", "vision"), (curve.plot, "matplotlib", "course"),
+        (data.photographs, "PIL", "vision"), (curve.plot, "matplotlib", "course"), (use_style, "matplotlib", "course"),
         (lambda: timing.median_ci([1.]*9, "x"), "scipy", "collab")):
     try: call()
     except ModuleNotFoundError as e:
