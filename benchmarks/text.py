@@ -1,41 +1,57 @@
-"""Film reviews told apart by a bag of words, and a vocabulary of bytes and merges beside Hugging Face's `tokenizers`.
+"""Film reviews told apart by bags of words, a tokenizer beside its peers, and what a cache is worth.
 
-    COURSE_LIB_DATA=FOLDER python -m benchmarks.text [--rounds 3]
+    COURSE_LIB_DATA=FOLDER python -m benchmarks.text [reviews tokens cache] [--rounds 6]
 
-The reviews are IMDB's, from the folder that COURSE_LIB_DATA names: 2,000 to learn from, judged on the test part and on
-those of IMDB_SAMPLE that are in neither. Settings of `NBLogistic` were chosen on parts of the 2,000 alone; the rivals
-have scikit-learn's defaults. Times are CPU seconds of one thread, so that a busy machine does not count.
+Times are CPU seconds of one thread, called in turn, so that a busy machine does not count; ratios are medians over
+the rounds with 95% intervals. The reviews are IMDB's, from the folder that COURSE_LIB_DATA names: 2,000 to learn from,
+judged on the test part and on those of IMDB_SAMPLE that are in neither. Settings of `NBLogistic` were chosen on parts
+of the 2,000 alone; the rivals have scikit-learn's defaults. Shares come with 95% intervals (Wilson), differences to
+`NBLogistic` with those of a paired test on the same reviews. The corpus of the tokenizers is what comes with Python:
+the pages of its help and its own sources.
 """
 import argparse
 import csv
+import json
+import math
 import os
+import re
+import sysconfig
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from pydoc_data.topics import topics
 
 os.environ |= {"RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}  # one thread each
 
 import numpy as np  # noqa: E402
+import tiktoken  # noqa: E402
+import torch  # noqa: E402
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer  # noqa: E402
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.naive_bayes import MultinomialNB  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers  # noqa: E402
 
-from benchmarks.harness import machine, median, table, write  # noqa: E402
+from benchmarks.harness import interleaved, machine, median, ratio, write  # noqa: E402
+from course_lib.core import seed_everything  # noqa: E402
 from course_lib.data import get  # noqa: E402
-from course_lib.text import BPETokenizer, NBLogistic, bag  # noqa: E402
+from course_lib.text import BPETokenizer, NBLogistic, Transformer, bag, generate, padding_in_front, split_words  # noqa: E402
 
+GPT2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # its pattern of words
 SIZE, BYTES = 4000, 3_000_000  # tokens of the vocabulary, bytes of its corpus
+Reviews = tuple[list[str], np.ndarray]
 
 
-def reviews(part: str) -> tuple[list[str], np.ndarray]:
+def reviews(part: str) -> Reviews:
     "Texts and labels of a part of IMDB"
     folder = get("imdb", quiet=True)/part
     files = [(f, label) for label, side in enumerate(("neg", "pos")) for f in sorted((folder/side).glob("*.txt"))]
     return [f.read_text(encoding="utf-8") for f, _ in files], np.array([label for _, label in files])
 
 
-def sample(seen: Sequence[str]) -> tuple[list[str], np.ndarray]:
+def sample(seen: Sequence[str]) -> Reviews:
     "Texts and labels of IMDB_SAMPLE that are not among those seen"
     known = {"".join(filter(str.isalnum, text.replace("<br />", ""))) for text in seen}
     with open(get("imdb_sample", quiet=True)/"texts.csv", encoding="utf-8", newline="") as f:
@@ -44,90 +60,199 @@ def sample(seen: Sequence[str]) -> tuple[list[str], np.ndarray]:
     return [r["text"] for r in rows], np.array([r["label"] == "positive" for r in rows]).astype(int)
 
 
-def cpu(fn: Callable[[], object]) -> float:
-    "CPU seconds of a call"
-    start = time.process_time()
-    fn()
-    return time.process_time() - start
+def wilson(right: np.ndarray) -> str:
+    "A share with its interval"
+    n, p, z = len(right), float(right.mean()), 1.96
+    middle, half = p + z*z/(2*n), z*math.sqrt(p*(1 - p)/n + z*z/(4*n*n))
+    return f"{p:.3f} [{(middle - half)/(1 + z*z/n):.3f}, {(middle + half)/(1 + z*z/n):.3f}]"
+
+
+def paired(right: np.ndarray, other: np.ndarray) -> str:
+    "The difference of two shares on the same reviews with its interval"
+    gaps = right.astype(float) - other
+    half = 1.96*gaps.std(ddof=1)/math.sqrt(len(gaps))
+    return f"{gaps.mean():+.3f} [{gaps.mean() - half:+.3f}, {gaps.mean() + half:+.3f}]"
+
+
+def triples(text: str) -> list[str]:
+    "The bag with triples of neighbours"
+    words = re.findall(r"\w+?(?=n['’]t\b)|n['’]t\b|\w+|[^\w\s]", text.lower().replace("<br />", " "))
+    return [*bag(text), *dict.fromkeys(map("{} {} {}".format, words, words[1:], words[2:]))]
+
+
+MODELS: dict[str, Callable] = {
+    "NBLogistic: words and pairs": NBLogistic,
+    "NBLogistic: words, pairs, triples": lambda: NBLogistic(triples),
+    "naive Bayes alone, words and pairs":
+        lambda: make_pipeline(CountVectorizer(binary=True, analyzer=bag), MultinomialNB()),
+    "TF-IDF of words, logistic regression": lambda: make_pipeline(TfidfVectorizer(), LogisticRegression()),
+    "TF-IDF of words and pairs, logistic regression":
+        lambda: make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression())}
 
 
 def judged() -> list[dict]:
-    "A row for each model: right answers, and CPU seconds to learn and to judge"
+    "A row for each model: right answers, the difference to the first, and CPU seconds to learn and to judge"
     texts, labels = reviews("train")
     others = reviews("test")
-    parts = {"test part": others, "IMDB_SAMPLE": sample([*texts, *others[0]])}
-    rows = []
-    for name, make in {
-            "NBLogistic: words and pairs": NBLogistic,
-            "NBLogistic: words alone": lambda: NBLogistic(lambda text: [f for f in bag(text) if " " not in f]),
-            "naive Bayes alone, words and pairs":
-                lambda: make_pipeline(CountVectorizer(binary=True, analyzer=bag), MultinomialNB()),
-            "TF-IDF of words, logistic regression": lambda: make_pipeline(TfidfVectorizer(), LogisticRegression()),
-            "TF-IDF of words and pairs, logistic regression":
-                lambda: make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression())}.items():
-        model = make()
-        learning = cpu(lambda: model.fit(texts, labels))
-        found: dict = {"model": name}
-        for part, (judge, truth) in parts.items():
-            start = time.process_time()
-            right = float((model.predict(judge) == truth).mean())
-            found[f"{part}, right of {len(truth)}"] = f"{right:.1%}"
-            judging = time.process_time() - start
-        rows.append(found | {"seconds to learn": learning, "seconds to judge the last": judging})
+    more = sample([*texts, *others[0]])
+    judge, truth = [*others[0], *more[0]], np.concatenate([others[1], more[1]])
+    rows, first = [], None
+    for name, make in MODELS.items():
+        start = time.process_time()
+        model = make().fit(texts, labels)
+        learned = time.process_time()
+        right = model.predict(judge) == truth
+        first = right if first is None else first
+        rows.append({"model": name, f"right, of {len(truth):,}": wilson(right),
+                     f"of the {len(others[1]):,} of the test part": float(right[:len(others[1])].mean()),
+                     "difference to the first": paired(right, first), "seconds to learn": learned - start,
+                     "seconds to judge": time.process_time() - learned})
+        print(rows[-1], flush=True)
     return rows
 
 
-def peer(corpus: Sequence[str]) -> Tokenizer:
-    "Hugging Face's byte-level BPE, trained on the corpus"
+def corpus() -> list[str]:
+    "The pages of Python's help, then its sources in the order of their names, up to BYTES"
+    texts, size = [], 0
+    sources = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
+    for text in (*topics.values(), *(f.read_text(encoding="utf-8") for f in sources)):
+        text = text.encode()[:BYTES - size].decode(errors="ignore")
+        texts.append(text)
+        size += len(text.encode())
+        if size >= BYTES - 3: break
+    return [text for text in texts if text]
+
+
+def peer(texts: Sequence[str]) -> Tokenizer:
+    "Hugging Face's byte-level BPE, trained on the texts"
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.train_from_iterator(corpus, trainers.BpeTrainer(
+    made.train_from_iterator(texts, trainers.BpeTrainer(
         vocab_size=SIZE, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
     return made
 
 
-def tokenized(rounds: int) -> tuple[list[dict], int]:
-    "A row for training and one for encoding, in turn with `tokenizers`; and the bytes of the corpus"
-    everything = [*reviews("train")[0], *reviews("test")[0]]
-    order = np.random.default_rng(0).permutation(len(everything))
-    corpus, size = [], 0
-    for i in order:
-        if size >= BYTES: break
-        corpus.append(everything[i])
-        size += len(everything[i].encode())
-    theirs = peer(corpus)
-    ours = BPETokenizer.train(corpus, SIZE)
-    assert all(ours.encode(text) == theirs.encode(text).ids for text in corpus[:300])
-    def read() -> list: return [theirs.encode(text).ids for text in corpus]
-    ways = {"training": (lambda: BPETokenizer.train(corpus, SIZE), lambda: peer(corpus)),
-            "encoding, nothing remembered": (lambda: [*map(BPETokenizer(ours.merges).encode, corpus)], read),
-            "encoding again": (lambda: [*map(ours.encode, corpus)], read)}
+def textbook(parts: list[list[int]], new: int) -> list[list[int]]:
+    "One merge by the textbook: count the pairs of all words, take the most frequent, write all words anew"
+    counts: Counter = Counter()
+    for part in parts: counts.update(zip(part, part[1:]))
+    best = max(counts, key=counts.__getitem__)
+    out = []
+    for part in parts:
+        row, i = [], 0
+        while i < len(part):
+            joined = i + 1 < len(part) and (part[i], part[i + 1]) == best
+            row.append(new if joined else part[i])
+            i += 1 + joined
+        out.append(row)
+    return out
+
+
+def tokenized(rounds: int) -> tuple[list[dict], str]:
+    "Rows for training and encoding in turn with `tokenizers`, one beside the textbook; and what was compared"
+    texts = corpus()
+    theirs, ours = peer(texts), BPETokenizer.train(texts, SIZE)
+    letters = dict(zip(sorted(pre_tokenizers.ByteLevel.alphabet()), (ours.decode_bytes([i]) for i in range(256))))
+    spelled = [tuple(b"".join(letters[c] for c in side) for side in pair)
+               for pair in json.loads(theirs.to_str())["model"]["merges"]]
+    assert ours.merges == spelled
+    open_ai = tiktoken.Encoding("same", pat_str=GPT2, special_tokens={},
+                                mergeable_ranks={ours.decode_bytes([i]): i for i in range(len(ours))})
+    for text in texts: assert ours.encode(text) == theirs.encode(text).ids == open_ai.encode_ordinary(text)
+    same = (f"All {len(ours.merges):,} merges are those of `tokenizers`, and the ids of all {len(texts):,} texts those "
+            "of `tokenizers` and of tiktoken.")
+    def read() -> list: return [theirs.encode(text).ids for text in texts]
+    ways = {"training": (lambda: BPETokenizer.train(texts, SIZE), lambda: peer(texts)),
+            "encoding, nothing remembered": (lambda: [*map(BPETokenizer(ours.merges).encode, texts)], read),
+            "encoding again": (lambda: [*map(ours.encode, texts)], read)}
     rows = []
     for name, (mine, other) in ways.items():
-        times = [(cpu(mine), cpu(other)) for _ in range(rounds)]
-        rows.append({"what": name, "course_lib, s": median([a for a, _ in times]),
-                     "tokenizers, s": median([b for _, b in times]), "ratio": median([a/b for a, b in times])})
-    return rows, size
+        times = interleaved({"ours": mine, "peer": other}, rounds, warmup=0, clock=time.process_time)
+        rows.append({"what": name, "beside": "tokenizers", "course_lib, s": median(times["ours"]),
+                     "peer, s": median(times["peer"]), "ours over theirs": ratio(times["ours"], times["peer"])})
+        print(rows[-1], flush=True)
+        if name == "training": trained = times["ours"]
+    last = [ours.encode(word) for text in texts for word in split_words(text)]
+    each = interleaved({"a merge": lambda: textbook(last, SIZE)}, rounds, warmup=0, clock=time.process_time)["a merge"]
+    plain = [len(ours.merges)*seconds for seconds in each]
+    rows.append({"what": "training", "beside": "the textbook, at the least", "course_lib, s": median(trained),
+                 "peer, s": median(plain), "ours over theirs": ratio(trained, plain)})
+    return rows, f"{same} The corpus has {sum(len(t.encode()) for t in texts):,} bytes."
+
+
+def cached(rounds: int) -> list[dict]:
+    "How many times as fast tokens are written with a cache, and the largest difference of a logit"
+    seed_everything(0)
+    net, rows = Transformer(512, context=600).eval(), []
+    with torch.no_grad():
+        for p in net.parameters():
+            if p.dim() == 2: p.mul_(6)  # weights of a size that training brings, not of the start
+    for n, lengths in ((256, [8]), (512, [8]), (256, [8, 3, 5, 1])):
+        prompts, written = [torch.randint(512, (k,)).tolist() for k in lengths], {}
+        def write_on(cache: bool) -> None: written[cache] = generate(net, prompts, n, 0, cache=cache)
+        ways = {"cache": partial(write_on, True), "none": partial(write_on, False)}
+        times = interleaved(ways, rounds, warmup=0, clock=time.process_time)
+        rows.append({"tokens written": n, "after prompts of": ", ".join(map(str, lengths)),
+                     "with a cache, s": median(times["cache"]), "without, s": median(times["none"]),
+                     "times as fast": ratio(times["none"], times["cache"]),
+                     "same tokens": written[True] == written[False],
+                     "largest difference of a logit": difference(net, prompts, n)})
+        print(rows[-1], flush=True)
+    return rows
+
+
+@torch.no_grad()
+def difference(net: Transformer, prompts: list[list[int]], n: int) -> float:
+    "The largest difference that reading token by token with a cache makes to a logit of the whole texts"
+    ids, pads = padding_in_front([[*prompt, *torch.randint(512, (n,)).tolist()] for prompt in prompts])
+    kept, start = net.new_cache(pads), max(map(len, prompts))
+    steps = torch.cat([net(part, kept) for part in ids.split([start, *[1]*n], 1)], 1)
+    return (steps - net(ids, pads=pads))[:, start:].abs().max().item()
+
+
+def reviews_page(rounds: int) -> None:
+    "Write what the models know of reviews"
+    write("text", f"""# Text: bags of words
+
+{machine("scikit-learn")}
+
+2,000 reviews of IMDB to learn from, others to judge. No row is a network: these are what one has to be put beside.
+Times are CPU seconds of one thread; shares and differences come with 95% intervals.""", judged())
+
+
+def tokens_page(rounds: int) -> None:
+    "Write what the tokenizers take"
+    rows, said = tokenized(rounds)
+    write("text_tokens", f"""# Text: a tokenizer beside others
+
+{machine("tokenizers", "tiktoken")}
+
+A vocabulary of {SIZE:,}; CPU seconds of one thread, {rounds} calls in turn. {said} The textbook is the plain algorithm
+(count all pairs, merge one, count again), written in `benchmarks/text.py`: what a merge takes it at the end, when the
+words are shortest, times the number of merges, so less than it would need.""", rows)
+
+
+def cache_page(rounds: int) -> None:
+    "Write what a cache is worth"
+    write("text_cache", f"""# Text: what a cache is worth
+
+{machine()}
+
+`generate` of a `Transformer` as it comes (two blocks of 64), a vocabulary of 512, the likeliest token each time; CPU
+seconds of one thread, {rounds} calls in turn. Both ways compute the logits of the last token alone.""", cached(rounds))
+
+
+PAGES = {"reviews": reviews_page, "tokens": tokens_page, "cache": cache_page}
 
 
 def main() -> None:
-    "Measure, and write the page"
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
+    "Measure, and write the pages"
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("pages", nargs="*", metavar="PAGE", help="reviews, tokens, cache; all by default")
+    parser.add_argument("--rounds", type=int, default=6)
     args = parser.parse_args()
-    rows = judged()
-    speeds, size = tokenized(args.rounds)
-    write("text", f"""# Text: a bag of words, and a tokenizer
-
-{machine("scikit-learn", "tokenizers")}
-
-2,000 reviews of IMDB to learn from, others to judge. No row is a network: these are what one has to be put beside.
-Times are CPU seconds of one thread.""", rows, f"""## Tokens
-
-A vocabulary of {SIZE:,} from {size:,} bytes of reviews: merges and ids are those of `tokenizers`. CPU seconds of one
-thread, medians of {args.rounds} calls in turn.
-
-{table(speeds)}""")
+    torch.set_num_threads(1)
+    for page in args.pages or PAGES: PAGES[page](args.rounds)
 
 
 if __name__ == "__main__": main()
