@@ -15,7 +15,6 @@ import numpy as np
 
 from .estimator import NotFittedError, _as_frame, _at_least, _column_of, as_table
 from .forest import RandomForest
-from .grow import goes_left
 from .tree import DecisionTree
 
 # %% ../../nbs/lib/10_tabular_explain.ipynb #4b36b310
@@ -198,19 +197,21 @@ def contributions(
 
 
 def _walk(tree: Any, value: np.ndarray, table: np.ndarray, parts: np.ndarray) -> None:
-    "Add what changes on the way of each row to `parts` [rows, columns, classes]"
-    left, right, missing_left = tree.children_left, tree.children_right, np.asarray(tree.missing_go_to_left, dtype=bool)
-    feature, threshold = tree.feature, tree.threshold
-    rows, node = np.arange(len(table)), np.zeros(len(table), dtype=np.intp)
+    "Add what changes on the way of each row to `parts` [rows, columns, classes]: once for each leaf that rows end in"
+    leaves, leaf_of = np.unique(tree.apply(table), return_inverse=True)
+    inner = np.flatnonzero(tree.feature >= 0)
+    above = np.full(len(value), -1)
+    above[tree.children_left[inner]] = above[tree.children_right[inner]] = inner
+    changes = np.zeros((len(leaves), *parts.shape[1:]))
+    places, node = np.arange(len(leaves)), leaves
     while True:
-        inner = feature[node] >= 0
-        rows, node = rows[inner], node[inner]
-        if not len(rows): return
-        asked = feature[node]
-        to_left = goes_left(table[rows, asked], threshold[node], missing_left[node])
-        following = np.where(to_left, left[node], right[node])
-        parts[rows, asked] += value[following] - value[node]
-        node = following
+        below_root = above[node] >= 0
+        places, node = places[below_root], node[below_root]
+        if not len(node): break
+        parent = above[node]
+        changes[places, tree.feature[parent]] += value[node] - value[parent]
+        node = parent
+    parts += changes[leaf_of]
 
 
 def _rows_for(model: Any, X: Any) -> np.ndarray:
