@@ -57,7 +57,8 @@ def _prepared(learner: Learner, pictures: np.ndarray) -> Tensor:
     x = TensorImage(torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).contiguous())
     loader: Any = learner.dls.valid
     loader.before_iter() # tells its steps that this is validation
-    return loader.after_batch((x.to(next(learner.model.parameters()).device),))[0].as_subclass(Tensor)
+    seen = loader.after_batch((x.to(device=loader.device),))[0] # a model that was not trained yet may lie elsewhere
+    return seen.as_subclass(Tensor).to(next(learner.model.parameters()).device)
 
 def _statistics(learner: Learner, pictures: np.ndarray) -> tuple[Tensor, Tensor]:
     "Mean and standard deviation that a Learner normalises with; raises `ValueError` for steps that the graph has not"

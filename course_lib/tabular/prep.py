@@ -26,7 +26,9 @@ def _text(value: Any) -> str:
 def _categories(column: Any, name: str) -> tuple[list[str], np.ndarray]:
     "The categories of a column as text, in their own order, and each row's place in them, -1 where missing"
     with needs('tabular'): import pandas as pd
-    try: places, found = pd.factorize(column)
+    try:  # pandas' `factorize` lets a text end at its first zero character before 3.1
+        found = column.dropna().drop_duplicates()
+        places = pd.Index(found, tupleize_cols=False).get_indexer(column)
     except TypeError as e: raise TypeError(f"the column {name!r} holds what is no category: {e}") from None
     values = list(found)
     if isinstance(column.dtype, pd.CategoricalDtype):

@@ -3,6 +3,7 @@
 Seen to fail: channels swapped in the graph; the mean left out; a batch axis of fixed length.
 """
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -33,6 +34,18 @@ def test_360_pictures_in_batches_of_1_2_and_37(learn, model, squares, counted):
         worst = max(worst, found.largest)
         assert found.holds and found.same == 360
     counted(f"parity of 360 pictures: {verify(model, learn, squares).largest:.1e}, between batches {worst:.1e}")
+
+
+def test_pictures_are_prepared_where_the_loaders_are_and_asked_about_where_the_model_is():
+    "Before it is trained a model lies on the CPU, and fastai's loaders on the GPU"
+    class Loader:
+        device = torch.device("meta")
+        def before_iter(self): pass
+        def after_batch(self, batch):
+            assert batch[0].device == self.device
+            return (torch.zeros(2, 3, 4, 4),)
+    made = SimpleNamespace(dls=SimpleNamespace(valid=Loader()), model=torch.nn.Linear(1, 1))
+    assert graph._prepared(made, np.zeros((2, 4, 4, 3), np.uint8)).device.type == "cpu"
 
 
 def test_the_file_says_what_fastai_predicts_from_a_file(learn, model):

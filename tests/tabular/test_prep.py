@@ -71,6 +71,16 @@ def test_what_training_had_not(prep):
     assert prep.vocab_["town"] == ["Bonn", "Kiel", "Ulm"]
 
 
+@pytest.mark.parametrize("dtype", [object, pd.StringDtype("python")])
+def test_texts_that_differ_in_trailing_zeros_are_two(dtype, monkeypatch):
+    "pandas before 3.1 numbers them as one"
+    def c_strings(values, *args, **kwargs): raise AssertionError("it lets a text end at its first zero character")
+    monkeypatch.setattr(pd, "factorize", c_strings)
+    table = pd.DataFrame({"town": pd.Series(["b", "a", "a\0", "a"], dtype=dtype)})
+    prep = TabularPrep(["town"]).fit(table)
+    assert prep.vocab_["town"] == ["a", "a\0", "b"] and prep.transform(table).codes[:, 0].tolist() == [3, 1, 2, 1]
+
+
 def test_levels_keep_their_order():
     "Of an ordered category, those that training has; numbers by size; rare ones as if never seen"
     size = pd.Categorical(["S", "L", "S", "L", "M"], ["S", "M", "L", "XL"], ordered=True)
