@@ -11,9 +11,14 @@ __all__ = ['Ids']
 import functools
 import sys
 from collections.abc import Hashable, Iterable, Sequence
+from decimal import Decimal
+from numbers import Number
 
 import numpy as np
+import torch
 from torch import Tensor
+
+from .order import text_order
 
 # %% ../../nbs/lib/09_collab_ids.ipynb #489d822a
 def missing(
@@ -27,7 +32,10 @@ def column(
     values: object, # a list, tensor, array, pandas or polars series, Arrow array, or anything that can be walked
 ) -> np.ndarray: # one-dimensional; of objects where no numeric type holds the values exactly
     "A column as an array that holds the very same values. Raises `ValueError` when it has more than one dimension."
-    if isinstance(values, Tensor): values = values.detach().cpu().numpy()
+    if isinstance(values, Tensor):  # numpy has no bfloat16
+        values = (values.float() if values.dtype == torch.bfloat16 else values).numpy(force=True)
+    if isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():  # a masked value is missing
+        return column([None if gone else v for v, gone in zip(values.data, np.ma.getmaskarray(values))])
     if hasattr(values, 'combine_chunks'): values = values.combine_chunks()  # else Arrow gives a gap the last category
     if hasattr(values, '__array__'):
         array = np.asarray(values)
@@ -35,6 +43,9 @@ def column(
         return array
     items: list = list(values)  # type: ignore[call-overload]
     kinds = set(map(type, items))
+    if any(issubclass(kind, Tensor) for kind in kinds):  # of which each is hashed by its place in memory
+        items = [v.item() if isinstance(v, Tensor) and v.ndim == 0 else v for v in items]
+        kinds = set(map(type, items))
     if len(kinds) == 1 and issubclass(kind := kinds.pop(), (int, float, np.number)):
         array = np.asarray(items)
         if array.dtype.kind in {int: 'iu', bool: 'b'}.get(kind, 'iufc'): return array
@@ -87,7 +98,7 @@ class Ids(Sequence):
     def code(self,
         value: Hashable, # an id
     ) -> int: # its row, -1 where it is unknown
-        """The row of an id
+        """The row of an id. Raises `TypeError` for what cannot be hashed.
 
         Args:
             value: an id
@@ -95,7 +106,10 @@ class Ids(Sequence):
         Returns:
             its row, -1 where it is unknown
         """
-        return self._rows().get(value, -1)
+        if isinstance(value, Tensor) and value.ndim == 0: value = value.item()
+        try: return self._rows().get(value, -1)
+        except TypeError:
+            raise TypeError(f"an id must be hashable, got {type(value).__name__}: {value!r}") from None
 
     def codes(self,
         values: Iterable[Hashable], # ids
@@ -115,8 +129,7 @@ class Ids(Sequence):
             place = order[np.searchsorted(own, values, sorter=order).clip(max=len(own) - 1)]
             return np.where(own[place] == values, place, -1).astype(np.int32)
         found = values.tolist() if isinstance(values, (np.ndarray, Tensor)) and values.dtype != object else values
-        rows = self._rows()
-        return np.fromiter((rows.get(v, -1) for v in found), np.int32)
+        return np.fromiter(map(self.code, found), np.int32)
 
 # %% ../../nbs/lib/09_collab_ids.ipynb #9f673b11
 def _whole(a: np.ndarray) -> np.ndarray:
@@ -137,7 +150,7 @@ def _of_integers(a: np.ndarray) -> tuple[np.ndarray, Ids]:
     table = np.cumsum(present, dtype=np.int32) - np.int32(1)
     return table[place], Ids(np.flatnonzero(present).astype(wide) + wide.type(low))
 
-def _of_arrow(values: object) -> tuple[np.ndarray, list] | None:
+def _of_arrow(values: object) -> tuple[np.ndarray, np.ndarray] | None:
     "As `_of_text`, of a column that lies in Arrow's layout (pyarrow, polars, pandas' own text)"
     if not (hasattr(values, '__arrow_c_stream__') or hasattr(values, '__arrow_c_array__')): return None
     if isinstance(getattr(values, 'dtype', None), np.dtype): return None  # pandas offers numpy's arrays too
@@ -146,15 +159,17 @@ def _of_arrow(values: object) -> tuple[np.ndarray, list] | None:
     array = values if isinstance(values, (pyarrow.Array, pyarrow.ChunkedArray)) else pyarrow.chunked_array(values)
     text = (pyarrow.string(), pyarrow.large_string(), pyarrow.string_view())
     if array.type not in text: return None
-    coded = pyarrow.chunked_array(array).cast(text[1]).dictionary_encode().combine_chunks()
-    return coded.indices.fill_null(-1).to_numpy(), coded.dictionary.to_pylist()
+    coded = pyarrow.chunked_array(array)
+    if array.type == text[2]: coded = coded.cast(text[1])  # which Arrow cannot encode
+    coded = coded.dictionary_encode().combine_chunks()
+    return coded.indices.fill_null(-1).to_numpy(), coded.dictionary.to_numpy(zero_copy_only=False)
 
 @functools.cache
 def _ends_at_zero() -> bool:
     "Whether this pandas (before 3.1) takes a text to end at its first zero character when it numbers texts"
     return len(sys.modules['pandas'].factorize(np.array(['a', 'a\0'], object))[1]) == 1
 
-def _of_text(values: object) -> tuple[np.ndarray, list] | None:
+def _of_text(values: object) -> tuple[np.ndarray, np.ndarray] | None:
     "Codes and the different texts, in order of appearance, of a column of nothing else; -1 where one is missing"
     if (found := _of_arrow(values)) is not None: return found
     pandas = sys.modules.get('pandas')
@@ -164,7 +179,18 @@ def _of_text(values: object) -> tuple[np.ndarray, list] | None:
         if values.dtype != object or pandas.api.types.infer_dtype(values, skipna=False) != 'string': return None
     if _ends_at_zero() and any('\0' in v for v in column(values) if isinstance(v, str)): return None
     codes, ids = pandas.factorize(values)
-    return codes, ids.tolist()
+    return codes, np.asarray(ids, object)
+
+def _of_categories(values: object, name: str) -> tuple[np.ndarray, Ids] | None:
+    "As `factorize`, of a categorical column of pandas: its categories are numbered, and those without a row left out"
+    values = getattr(values, 'array', values)
+    if not (hasattr(values, 'categories') and hasattr(values, 'codes')): return None
+    codes = np.asarray(values.codes)
+    if not len(codes) or codes.min() < 0: return None
+    present = np.zeros(len(values.categories), bool)
+    present[codes] = True
+    number, ids = factorize(values.categories[present], name)
+    return number[present.cumsum() - 1][codes], ids
 
 def _of_anything(a: np.ndarray, name: str) -> tuple[np.ndarray, list]:
     "Codes and the different values in order of appearance; -1 where one is missing"
@@ -182,7 +208,8 @@ def factorize(
     name: str, # what they are ids of, for messages
 ) -> tuple[np.ndarray, Ids]: # the row of each value, int32 [N], and the ids in order
     "Number the ids. Raises `ValueError` for missing ids, `TypeError` for ids that cannot be hashed."
-    found = _of_text(values)
+    if (coded := _of_categories(values, name)) is not None: return coded
+    found: tuple | None = _of_text(values)
     if found is None:
         a = _whole(column(values))
         if a.dtype.kind in 'iu' and len(a): return _of_integers(a)
@@ -191,11 +218,13 @@ def factorize(
     if len(codes) and codes.min() < 0:
         row = int((codes < 0).argmax())
         raise ValueError(f"{name} has missing ids ({column(values)[row]} in row {row}); drop these rows first")
-    try: order = sorted(range(len(ids)), key=ids.__getitem__)
-    except TypeError: return codes.astype(np.int32), Ids(ids)
+    if isinstance(ids, np.ndarray): order = text_order(ids.tolist())
+    else:
+        try: order = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int64)
+        except TypeError: return codes.astype(np.int32), Ids(ids)
     place = np.empty(len(ids), np.int32)
-    place[order] = np.arange(len(ids))
-    return place[codes], Ids([ids[j] for j in order])
+    place[order] = np.arange(len(ids), dtype=np.int32)
+    return place[codes], Ids(ids[order] if isinstance(ids, np.ndarray) else [ids[j] for j in order])
 
 def encode(
     values: object, # a column of ids
@@ -229,11 +258,19 @@ def numbers(
     return y
 
 def _moment(value: object) -> object:
-    "A date or time as `datetime64`, in universal time where it names its zone"
+    "A date or time as `datetime64`, in universal time where it names its zone; of a period its start"
+    if hasattr(value, 'to_timestamp'): value = value.to_timestamp()
     if getattr(value, 'tzinfo', None) is not None:
         from datetime import timezone
         value = value.astimezone(timezone.utc).replace(tzinfo=None)  # type: ignore[attr-defined]
     return np.datetime64(value, 'us')  # type: ignore[call-overload]
+
+def _plain_times(a: np.ndarray) -> np.ndarray:
+    "Objects that are all dates as `datetime64`, that are all numbers as float64; others as they are"
+    if all(hasattr(v, 'year') or isinstance(v, np.datetime64) for v in a): return np.array([_moment(v) for v in a])
+    if all(isinstance(v, (Number, Decimal)) and not isinstance(v, (bool, complex)) for v in a):
+        return a.astype(np.float64)
+    return a
 
 _LONGEST = 1e11 # seconds: more than that after 1970 is the year 5138
 _UNITS = ((1e17, 'nanoseconds', '1e9'), (1e14, 'microseconds', '1e6'), (0., 'milliseconds', '1000'))
@@ -245,7 +282,7 @@ def seconds(
     other units."""
     a = column(values)
     if a.dtype == object and any(map(missing, a)): raise ValueError("time holds missing values")
-    if a.dtype == object and len(a) and hasattr(a[0], 'year'): a = np.array([_moment(v) for v in a])
+    if a.dtype == object: a = _plain_times(a)
     if a.dtype.kind in 'mM':
         if np.isnat(a).any(): raise ValueError("time holds missing values")
         return (a - np.datetime64(0, 's') if a.dtype.kind == 'M' else a)/np.timedelta64(1, 's')
@@ -277,6 +314,7 @@ def columns(
         raise TypeError(f"a table is wanted, such as a data frame or a dict of columns, got {type(table).__name__}")
     for name in wanted:
         if name is None: continue
+        if wanted.count(name) > 1: raise ValueError(f"column {name!r} is named for two things; name one column each")
         if name not in names: raise ValueError(f"no column {name!r}; there are: {', '.join(map(str, names))}")
         if names.count(name) > 1: raise ValueError(f"{names.count(name)} columns are called {name!r}; keep one")
     found = [None if n is None else table[n] for n in wanted]  # type: ignore[index]

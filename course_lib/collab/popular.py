@@ -8,6 +8,7 @@ Docs: https://course-lib.github.io/course_lib/lib/collab_popular.html.md"""
 __all__ = ['MostRated']
 
 # %% ../../nbs/lib/09_collab_popular.ipynb #1bf914a0
+import numpy as np
 from torch import Tensor
 
 from .ratings import Ratings
@@ -41,6 +42,10 @@ class MostRated(Recommender):
     def scores(self, users: Tensor) -> Tensor:
         "The counts, for everybody"
         return self.baseline.item_count.float().expand(len(users), -1)
+
+    def best(self, user: int, k: int, leave_out: np.ndarray) -> tuple[list[float], list[int]]:
+        "The first of one order, the same for everybody"
+        return self.baseline.most_rated(k, leave_out)
 
     def fold(self, items: Tensor, ratings: Tensor, keep: Tensor, wanted: Tensor) -> Tensor:
         "The counts, whatever was rated"

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .ids import Ids, column, columns, encode, numbers, seconds
+from .ids import Ids, column, columns, encode, missing, numbers, seconds
 from .movielens import read_movielens, read_ratings
 from ..core import default_device
 from ..extras import needs
@@ -235,12 +235,14 @@ class Ratings:
         if not hasattr(matrix, 'tocoo'):
             raise TypeError(f"a scipy sparse matrix is wanted, got {type(matrix).__name__}")
         coo = matrix.tocoo()
+        if len(coo.shape) != 2: raise ValueError(f"a matrix of users and items has two dimensions, got {coo.shape}")
         sides = []
         for name, ids, n in (('users', users, coo.shape[0]), ('items', items, coo.shape[1])):
             ids = list(range(n)) if ids is None else list(ids)
             if len(ids) != n or len(set(ids)) != n:
                 raise ValueError(f"{name} must be {n} different ids, got {len(ids)}, of which {len(set(ids))} are "
                                  "different")
+            if any(map(missing, ids)): raise ValueError(f"{name} holds missing ids")
             sides.append(Ids(np.array(ids) if all(type(v) is int and -2**63 <= v < 2**63 for v in ids) else ids))
         known = [Ids(np.arange(n)) for n in coo.shape]
         out = _build(coo.row.astype(np.int64), coo.col.astype(np.int64), coo.data, None, *known)

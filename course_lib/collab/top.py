@@ -40,26 +40,22 @@ def best_list(
     k: int, # from 1 to N
 ) -> tuple[list[float], list[int]]: # scores, best first, and their places
     "`best_rows` of one row on the CPU, as lists"
-    if len(scores) < 4*_BLOCK*k: return _sorted_top(scores, k)
-    whole = len(scores)//_BLOCK*_BLOCK
-    blocks = scores[:whole].reshape(-1, _BLOCK)
-    most = blocks.max(1)
-    good = np.flatnonzero(most >= np.partition(most, -k)[-k])  # the blocks that can hold one of the k best
-    values = np.concatenate([blocks[good].ravel(), scores[whole:]])
-    best, found = _sorted_top(values, k)
-    return best, [int(good[j//_BLOCK])*_BLOCK + j % _BLOCK if j < len(good)*_BLOCK else whole + j - len(good)*_BLOCK
-                  for j in found]
+    if len(scores) < 4*_BLOCK*k: places = _good_enough(scores, k)
+    else:
+        whole = len(scores)//_BLOCK*_BLOCK
+        blocks = scores[:whole].reshape(-1, _BLOCK)
+        good = _good_enough(blocks.max(1), k)  # the blocks that can hold one of the k best
+        places = np.concatenate([(good[:, None]*_BLOCK + np.arange(_BLOCK)).ravel(), np.arange(whole, len(scores))])
+        places = places[_good_enough(scores[places], k)]
+    places = places[(-scores[places]).argsort(kind='stable')[:k]]
+    return scores[places].tolist(), places.tolist()
 
-def _sorted_top(scores: np.ndarray, k: int) -> tuple[list[float], list[int]]:
-    "The same, where all scores are looked at: `torch.topk`, and where several equal its last those that come first"
-    top, rows = torch.from_numpy(scores).topk(min(k + 1, len(scores)))
-    values, places = top.numpy().tolist(), rows.numpy().tolist()
-    if len(values) > k and values[k] == values[k - 1]:
-        places = np.flatnonzero(scores >= values[k]).tolist()
-        values = scores[places].tolist()
-    elif len(set(values)) == len(values): return values[:k], places[:k]
-    best = sorted(zip(values, places), key=lambda pair: (-pair[0], pair[1]))[:k]
-    return [value for value, _ in best], [place for _, place in best]
+def _good_enough(scores: np.ndarray, k: int) -> np.ndarray:
+    "The places, in order, whose score is at least the `k`-th best. Raises `ValueError` where a score is not a number."
+    last = len(scores) - k
+    places = (scores >= np.partition(scores, last)[last]).nonzero()[0]
+    if len(places) < k: raise ValueError("scores hold NaN, so there is no best: did the training diverge?")
+    return places
 
 # %% ../../nbs/lib/09_collab_top.ipynb #4233160a
 def top_k(

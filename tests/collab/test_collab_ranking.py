@@ -3,6 +3,7 @@ import json
 import math
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from course_lib import foundations
-from course_lib.collab import (ALS, EASE, BayesianMF, CollabNN, DotProduct, DotProductBias, ImplicitALS, Ratings, Recommender, TimeResiduals,
+from course_lib.collab import (ALS, EASE, BayesianMF, CollabNN, DotProduct, DotProductBias, ImplicitALS, MostRated, Ratings, Recommender, TimeResiduals,
                                coverage, evaluate, hit_rate, load, mae, ndcg, recall, rmse, save, top_k)
 from course_lib.collab.metrics import _rank_sampled
 from course_lib.collab.recommender import _on_host
@@ -233,3 +234,40 @@ def test_recommend_leaves_the_model_s_own_scores_alone():
     assert model.recommend(1, 1) == [(7, 2.)] and model.recommend(2, 2) == [(6, 1.), (5, 0.)]
     assert model.recommend(1, 3, exclude_seen=False) == [(7, 2.), (6, 1.), (5, 0.)]
     assert model.kept.equal(torch.arange(3.))
+
+
+def small(): return Ratings.from_df({"user": [1, 1, 2, 3], "item": [5, 6, 7, 5], "rating": [1., 2., 3., 4.]})
+
+
+@pytest.mark.parametrize("k", [0, -1, 3, 2.0, "2", None, np.float64(1), float("nan")])
+def test_k_is_a_whole_number_of_the_items_left(k):
+    with pytest.raises(ValueError, match="k must be a whole number from 1 to the 2 items left"): ALS(1).fit(small()).recommend(2, k)
+    if k != 2.0:
+        with pytest.raises(ValueError, match="k must be a whole number from 1 to the 2 other items"): ALS(1).fit(small()).similar(5, k)
+
+
+@pytest.mark.parametrize("k", [np.int64(2), np.uint8(2), np.int32(2)])
+def test_k_may_be_numpys(k):
+    model = ALS(1).fit(small())
+    assert model.recommend(2, k) == model.recommend(2, 2) and model.similar(5, k) == model.similar(5, 2)
+
+
+@pytest.mark.parametrize("user", [1, 2, 3, 9])
+@pytest.mark.parametrize("exclude_seen", [True, False])
+def test_the_most_rated_are_those_of_a_full_sort(user, exclude_seen):
+    "By the short way of `MostRated` and of an unknown user, as by sorting the counts"
+    ratings, counts = small(), {5: 2., 6: 1., 7: 1.}
+    seen = {1: {5, 6}, 2: {7}, 3: {5}}.get(user, set()) if exclude_seen else set()
+    want = sorted(((i, c) for i, c in counts.items() if i not in seen), key=lambda pair: (-pair[1], pair[0]))
+    for model in (MostRated(), ALS(1)) if user == 9 else (MostRated(),):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert model.fit(ratings).recommend(user, len(want), exclude_seen) == want
+
+
+def test_scores_that_are_not_numbers_are_refused():
+    "A training that diverged leaves NaN, which no order knows"
+    class Diverged(Recommender):
+        def fit(self, train): self.remember(train); return self
+        def scores(self, users): return torch.full((len(users), self.seen.n_items), float("nan"))
+    with pytest.raises(ValueError, match="scores hold NaN"): Diverged().fit(small()).recommend(1, 1)
