@@ -3,6 +3,7 @@
 A call is a function without arguments; the tensors it makes with `floats`, `labels` and so on are fake and on CUDA.
 """
 from functools import partial
+from types import SimpleNamespace
 
 import torch
 from torch import nn
@@ -70,6 +71,10 @@ def _(): losses.BCEWithLogitsLoss(cuda(4, 1), pos_weight=cuda(3))(floats(4, 3), 
 def _():
     assert validate.holds(floats(1)[0] > 0) is None
     validate.require(floats(3) > 0, "x must be positive", values=floats(3))
+
+
+@call("validate.within")
+def _(): assert validate.within(floats(3), 0, 1) is None
 
 
 @call("validate.autocast_float")
@@ -337,9 +342,11 @@ def _():
     text.LSTMCell(5, 6).cuda()(floats(2, 5))
 
 
-@call("text.attention", "text.RoPE.forward", "text.looks")
+@call("text.attention", "text.RoPE.forward", "text.RoPE.angles", "text.RoPE.turned", "text.looks")
 def _():
-    q, k = floats(2, 4, 5, 8), text.RoPE(8).cuda()(floats(2, 4, 7, 8).half(), labels(7)).float()
+    rope = text.RoPE(8).cuda()
+    q, k = floats(2, 4, 5, 8), rope(floats(2, 4, 7, 8).half(), labels(7)).float()
+    rope.turned(k, rope.angles(labels(7)))
     for mask in (None, text.looks(5, 7, labels(2), "cuda"), floats(5, 7)): text.attention(q, k, k, mask)
     text.attention(q, q, q, is_causal=True)
 
@@ -424,6 +431,24 @@ def _():
     model = tabular.TabularModel([3, 2], [[0., 1], [0., 1, 2]], 2, unseen=0.1).to("cuda")
     rows = labels(4, 2), floats(4, 2), cuda((4, 2), dtype=torch.bool)
     assert model(*rows).shape == (4, 2) and model.features(*rows).shape == (4, 32)
+
+
+class Read(nn.Module):
+    "What `PretrainedEncoder` needs of a model of transformers and of its tokenizer"
+    config = SimpleNamespace(hidden_size=3, max_position_embeddings=9)
+    pad_token_id, model_max_length, all_special_tokens = 0, 9, ["[PAD]"]
+
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(5, 3)
+
+    def get_input_embeddings(self): return self.words
+    def __len__(self): return 5
+    def forward(self, input_ids, attention_mask): return SimpleNamespace(last_hidden_state=self.words(input_ids))
+
+
+@call("text.PretrainedEncoder.forward", "text.PretrainedEncoder.__init__")
+def _(): text.PretrainedEncoder(Read().cuda(), Read())(labels(2, 4))
 
 
 # scaling
