@@ -72,7 +72,7 @@ def mean_ci(
     Returns:
         the mean, or with `baseline` the mean of `runs - baseline`
     """
-    from scipy.stats import t
+    with needs('collab'): from scipy.stats import t
     x = np.asarray(runs, dtype=float)
     if baseline is not None:
         if len(baseline) != len(x):

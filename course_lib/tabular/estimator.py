@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from ..extras import needs
+
 # %% ../../nbs/lib/10_tabular_estimator.ipynb #f6b246a5
 class NotFittedError(ValueError, AttributeError):
     "An estimator was asked before `fit`; both bases are those of scikit-learn's error of this name"
@@ -90,7 +92,7 @@ class Estimator:
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn asks before it searches or scores. Which of the two kinds an estimator is, its settings
         say, or its targets: before `fit`, scikit-learn may be told neither."""
-        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
+        with needs('course'): from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
         settings = self.get_params()
         kind = {'gini': 'classifier', 'classes': 'classifier', 'mse': 'regressor', 'numbers': 'regressor'}.get(
             str(settings.get('criterion') or settings.get('kind')))

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from tools.notebooks import ROOT
 
 BASE = {"torch", "numpy", "safetensors", "course_lib"} | sys.stdlib_module_names
-CALLED = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}  # what is imported: the distribution that holds it
+CALLED = {"PIL": "pillow", "google": "protobuf", "sklearn": "scikit-learn", "yaml": "pyyaml"}  # import: distribution
 settings = ConfigParser(delimiters=["="])
 settings.read(ROOT/"settings.ini", encoding="utf-8")
 
