@@ -83,7 +83,8 @@ def _by_onnxruntime(source: Path, target: Path, method: str, pictures: np.ndarra
         if method == 'dynamic': quantize_dynamic(str(ready), str(target), weight_type=QuantType.QUInt8)
         else:
             quantize_static(str(ready), str(target), _Reader(pictures), quant_format=QuantFormat.QDQ, per_channel=True,
-                            weight_type=QuantType.QInt8, activation_type=QuantType.QUInt8)
+                            weight_type=QuantType.QInt8, activation_type=QuantType.QUInt8,
+                            reduce_range=True)  # weights of seven bits: a processor without VNNI overflows at eight
 
 # %% ../../nbs/lib/14_deploy_smaller.ipynb #de40000b
 @dataclass(frozen=True)
