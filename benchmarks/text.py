@@ -12,7 +12,6 @@ the pages of its help and its own sources.
 import argparse
 import csv
 import json
-import math
 import os
 import re
 import sysconfig
@@ -35,7 +34,8 @@ from sklearn.pipeline import make_pipeline  # noqa: E402
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers  # noqa: E402
 
 from benchmarks.harness import interleaved, machine, median, ratio, write  # noqa: E402
-from course_lib.core import seed_everything  # noqa: E402
+from course_lib.core import mean_ci, seed_everything  # noqa: E402
+from course_lib.deploy import wilson  # noqa: E402
 from course_lib.data import get  # noqa: E402
 from course_lib.text import BPETokenizer, NBLogistic, Transformer, bag, generate, padding_in_front, split_words  # noqa: E402
 
@@ -60,18 +60,16 @@ def sample(seen: Sequence[str]) -> Reviews:
     return [r["text"] for r in rows], np.array([r["label"] == "positive" for r in rows]).astype(int)
 
 
-def wilson(right: np.ndarray) -> str:
+def share(right: np.ndarray) -> str:
     "A share with its interval"
-    n, p, z = len(right), float(right.mean()), 1.96
-    middle, half = p + z*z/(2*n), z*math.sqrt(p*(1 - p)/n + z*z/(4*n*n))
-    return f"{p:.3f} [{(middle - half)/(1 + z*z/n):.3f}, {(middle + half)/(1 + z*z/n):.3f}]"
+    low, high = wilson(int(right.sum()), len(right))
+    return f"{right.mean():.3f} [{low:.3f}, {high:.3f}]"
 
 
 def paired(right: np.ndarray, other: np.ndarray) -> str:
     "The difference of two shares on the same reviews with its interval"
-    gaps = right.astype(float) - other
-    half = 1.96*gaps.std(ddof=1)/math.sqrt(len(gaps))
-    return f"{gaps.mean():+.3f} [{gaps.mean() - half:+.3f}, {gaps.mean() + half:+.3f}]"
+    gap = mean_ci(right.astype(float).tolist(), other.astype(float).tolist())
+    return f"{gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]"
 
 
 def triples(text: str) -> list[str]:
@@ -103,7 +101,7 @@ def judged() -> list[dict]:
         learned = time.process_time()
         right = model.predict(judge) == truth
         first = right if first is None else first
-        rows.append({"model": name, f"right, of {len(truth):,}": wilson(right),
+        rows.append({"model": name, f"right, of {len(truth):,}": share(right),
                      f"of the {len(others[1]):,} of the test part": float(right[:len(others[1])].mean()),
                      "difference to the first": paired(right, first), "seconds to learn": learned - start,
                      "seconds to judge": time.process_time() - learned})

@@ -21,7 +21,7 @@ def _rows(x: Tensor, target: Tensor, weights: Tensor, gradient: bool) -> tuple[T
     "Cross-entropy per row [N], and `w (softmax(x) - onehot(target))` [N, C] in one new buffer if `gradient`"
     grad = torch.empty_like(x, memory_format=torch.contiguous_format) if gradient else None
     index, w, parts, chunk = target[:, None], weights[:, None], [], None
-    at_once = grad is not None and _softmax_dtype(x, w.dtype) == x.dtype
+    at_once = _softmax_dtype(x, w.dtype) == x.dtype
     for s in _chunks(x):
         z = x[s]
         if at_once and grad is not None: q = grad[s]

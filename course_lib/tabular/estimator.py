@@ -21,6 +21,14 @@ class NotFittedError(ValueError, AttributeError):
     "An estimator was asked before `fit`; both bases are those of scikit-learn's error of this name"
 
 
+def _agreement(guess: np.ndarray, truth: np.ndarray, classes: bool, weights: np.ndarray | None = None) -> float:
+    "Share of right answers, or of variance explained; raises `ValueError` for numbers that do not vary"
+    if classes: return float(np.average(guess == truth, weights=weights))
+    spread = np.average(np.square(truth - np.average(truth, weights=weights)), weights=weights)
+    if spread == 0: raise ValueError("y holds one number only: no variance to explain; pass a score of your own")
+    return float(1 - np.average(np.square(truth - guess), weights=weights)/spread)
+
+
 class Estimator:
     "Settings by name, and checks of what comes in"
     def get_params(self,
@@ -84,10 +92,7 @@ class Estimator:
         """
         guess = self.predict(X)
         truth, weights = _column_of(y, len(guess)), _weights_of(sample_weight, len(guess))
-        if hasattr(self, 'classes_'): return float(np.average(guess == truth, weights=weights))
-        spread = np.average(np.square(truth - np.average(truth, weights=weights)), weights=weights)
-        if spread == 0: raise ValueError("y holds one number only: no variance to explain")
-        return float(1 - np.average(np.square(truth - guess), weights=weights)/spread)
+        return _agreement(guess, truth, hasattr(self, 'classes_'), weights)
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn asks before it searches or scores. Which of the two kinds an estimator is, its settings

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .estimator import NotFittedError, _as_frame, _at_least, _column_of, as_table
+from .estimator import NotFittedError, _agreement, _as_frame, _at_least, _column_of, as_table
 from .forest import RandomForest
 from .tree import DecisionTree
 
@@ -36,10 +36,7 @@ def score_of(
     """
     guess = np.asarray(model.predict(X))
     truth = _column_of(y, len(guess))
-    if hasattr(model, 'classes_'): return float((guess == truth).mean())
-    spread = np.square(truth - truth.mean()).mean()
-    if spread == 0: raise ValueError("y holds one number only: no variance to explain; pass a score of your own")
-    return float(1 - np.square(truth - guess).mean()/spread)
+    return _agreement(guess, truth, hasattr(model, 'classes_'))
 
 
 def _with_column(X: Any, j: int, values: np.ndarray) -> Any:

@@ -172,7 +172,7 @@ class PretrainedEncoder(nn.Module):
         """
         if not len(texts): raise ValueError("texts must hold at least one text, got none")
         rows = [torch.tensor(ids) for ids in self._encoded(texts, shorten)]
-        return nn.utils.rnn.pad_sequence(rows, True, self.pad_id).to(self._device())
+        return self._padded(rows)
 
     def forward(self,
         ids: Tensor, # tokens [N, L], filled up at the end with `pad_id`
@@ -215,7 +215,7 @@ class PretrainedEncoder(nn.Module):
         with modes_kept(self), torch.no_grad():
             self.eval()
             for part in order.split(batch_size):  # texts of like length together
-                ids = nn.utils.rnn.pad_sequence([rows[i] for i in part.tolist()], True, self.pad_id).to(self._device())
+                ids = self._padded([rows[i] for i in part.tolist()])
                 real = (ids != self.pad_id)[..., None]
                 means[part] = ((self(ids)*real).sum(1)/real.sum(1)).cpu().float()
         return means
@@ -232,7 +232,9 @@ class PretrainedEncoder(nn.Module):
         inside = set(layers.parameters())
         return [nn.ParameterList(p for p in self.model.parameters() if p not in inside), *layers]
 
-    def _device(self) -> torch.device: return next(self.model.parameters()).device
+    def _padded(self, rows: list[Tensor]) -> Tensor:
+        "Texts in numbers as one batch, where the model is"
+        return nn.utils.rnn.pad_sequence(rows, True, self.pad_id).to(next(self.model.parameters()).device)
 
     def _encoded(self, texts: Sequence[str], shorten: bool) -> list[list[int]]:
         "Texts in numbers"
