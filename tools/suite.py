@@ -1,6 +1,6 @@
 """Run every notebook and every test file, each in a process of its own, and count what ran.
 
-`python -m tools.suite [NAMES] [--flags cuda]` (in the course's environment; `python course.py test` calls this). On
+`python -m tools.suite [NAMES] [--flags cuda] [--shuffle SEED]` (in the environment; `course.py test` calls this). On
 Linux the processes are forked from one that has imported the large packages already, which saves their import (some
 ten CPU seconds) for each of about a hundred files; elsewhere each process starts anew. Notebooks run offline, on the
 course's own data.
@@ -11,6 +11,7 @@ import importlib
 import json
 import multiprocessing
 import os
+import random
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
@@ -59,13 +60,13 @@ def report(path: Path) -> Path:
     return RESULTS/("-".join(path.with_suffix("").parts) + ".xml")
 
 
-def work(path: Path, flags: str, out: Path) -> None:
+def work(path: Path, flags: str, shuffle: int | None, out: Path) -> None:
     """In a process of its own: run one notebook or test file, what it prints into the file `out`, its verdict and its
     CPU seconds beside it"""
     with open(out, "wb") as f: os.dup2(f.fileno(), 1), os.dup2(f.fileno(), 2)
     os.chdir(ROOT)
     multiprocessing.set_start_method(None, force=True)  # not the suite's: loaders start their workers as they always do
-    code = run_notebook(path, flags) if path.suffix == ".ipynb" else run_tests(path, flags)
+    code = run_notebook(path, flags) if path.suffix == ".ipynb" else run_tests(path, flags, shuffle)
     sys.stdout.flush()
     out.with_suffix(".end").write_text(f"{code} {sum(os.times()[:4]):.1f}")
     os._exit(code)  # a thread that a test left behind must not keep it
@@ -82,19 +83,20 @@ def run_notebook(path: Path, flags: str) -> int:
     return int(not done)
 
 
-def run_tests(path: Path, flags: str) -> int:
+def run_tests(path: Path, flags: str, shuffle: int | None) -> int:
     "pytest's exit code for the test file"
     import pytest
-    return pytest.main([str(path), "-q", "-rs", "--junitxml", str(report(path)), *(["-m", flags] if flags else [])])
+    options = (["-m", flags] if flags else []) + (["--shuffle", str(shuffle)] if shuffle is not None else [])
+    return pytest.main([str(path), "-q", "-rs", "--junitxml", str(report(path)), *options])
 
 
-def run_job(path: Path, flags: str, context: multiprocessing.context.BaseContext) -> Row:
+def run_job(path: Path, flags: str, shuffle: int | None, context: multiprocessing.context.BaseContext) -> Row:
     "Start a process for one notebook or test file, wait for it, and count"
     out = RESULTS/("-".join(path.parts) + ".out")
     end = out.with_suffix(".end")
     for old in (end, report(path)): old.unlink(missing_ok=True)
     start = time.time()
-    process = context.Process(target=work, args=(path, flags, out))  # type: ignore[attr-defined]
+    process = context.Process(target=work, args=(path, flags, shuffle, out))  # type: ignore[attr-defined]
     process.start()
     process.join()
     seconds, output = time.time() - start, out.read_text(encoding="utf-8", errors="replace")
@@ -122,9 +124,10 @@ def show(row: Row) -> None:
     print(row.output if row.failed else "\n".join(notes), end="\n" if row.failed or notes else "", flush=True)
 
 
-def run(todo: list[Path], flags: str = "") -> list[Row]:
+def run(todo: list[Path], flags: str = "", shuffle: int | None = None) -> list[Row]:
     """Run all of `todo`, as many at a time as there are cores (one with flags: there is one GPU), and show each as
-    it ends"""
+    it ends; the files and the tests of each in the random order `shuffle`, if one is given"""
+    if shuffle is not None: random.Random(shuffle).shuffle(todo)
     workers = 1 if flags else os.cpu_count() or 1
     print(f"{len(todo)} notebooks and test files, {workers} at a time", flush=True)
     RESULTS.mkdir(exist_ok=True)
@@ -133,7 +136,7 @@ def run(todo: list[Path], flags: str = "") -> list[Row]:
     if sys.platform == "linux" and len(todo) >= MANY: context.set_forkserver_preload(list(PRELOAD))
     rows = []
     with ThreadPoolExecutor(workers) as pool:
-        for done in as_completed([pool.submit(run_job, p, flags, context) for p in todo]):
+        for done in as_completed([pool.submit(run_job, p, flags, shuffle, context) for p in todo]):
             rows.append(done.result())
             show(rows[-1])
     return rows
@@ -159,11 +162,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="a part of a path, such as 05 or losses")
     parser.add_argument("--flags", default="", help="run the cells and tests with this mark alone, such as 'cuda'")
+    parser.add_argument("--shuffle", type=int, metavar="SEED", help="run files and tests in this random order")
     args = parser.parse_args()
     try: todo = jobs(args.names)
     except ValueError as e: print(e, file=sys.stderr); return 2
     if args.flags: todo = [p for p in todo if args.flags in (ROOT/p).read_text(encoding="utf-8")]
-    return summary(run(todo, args.flags))
+    return summary(run(todo, args.flags, args.shuffle))
 
 
 if __name__ == "__main__": sys.exit(main())

@@ -1,9 +1,9 @@
 """Execute notebooks top to bottom in a fresh kernel, keep their outputs, clean them and stamp what was run.
 
 `python -m tools.build.run_notebook nbs/04_losses.ipynb` (in the course's environment; `python course.py run` calls
-this). The stamp, `metadata.course_lib`, holds a hash of the code that was executed and the seconds it took, so that a
-test can tell a notebook whose outputs are older than its code.
-
+this). The stamp, `metadata.course_lib`, holds a hash of the code that was executed, so that a test can tell a notebook
+whose outputs are older than its code, and the CPU seconds it took, as of a machine of one speed (`pace`): a slow or
+busy machine writes the same stamp.
 A number in prose is written `<span data-value="accuracy:.1%">?</span>`. The run puts f"{accuracy:.1%}", evaluated at
 that place of the notebook, between the tags. The page shows the value alone; an attribute `title` would show the code
 as a tooltip.
@@ -18,6 +18,7 @@ from nbdev.clean import clean_nb
 from nbdev.config import get_config
 from nbdev.test import nb_test_cells
 
+from tools.build.pace import pace
 from tools.notebooks import ROOT, code_cells, fact, facts, paths
 
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "nbconvert_exporter": "python",
@@ -58,7 +59,7 @@ class Client(NotebookClient):
 
 
 def run(path: Path, flags: str = "") -> float:
-    "Execute the notebook at `path` in place and return the CPU seconds it took; the file is untouched if a cell fails"
+    "Execute the notebook at `path` in place and return the CPU seconds it stamped; on a failure the file is untouched"
     cfg = get_config(path.parent)
     nb = nbformat.read(path, 4)
     run_ids = {c.id for c in nb_test_cells(path, cfg.tst_flags.split(), flags.split())}
@@ -67,11 +68,11 @@ def run(path: Path, flags: str = "") -> float:
     env = {k: v for k, v in os.environ.items() if k not in ("COURSE_LIB_DATA", "MPLBACKEND")}
     # committed outputs show the offline data, and pictures
     env |= {"OMP_NUM_THREADS": env.get("OMP_NUM_THREADS", "1"), "PYTHONPATH": str(cfg.config_path.resolve())}
-    start, before = time.perf_counter(), os.times()
+    slower, start, before = pace(), time.perf_counter(), os.times()
     Client(nb, run_ids, timeout=600, kernel_name="python3",
            resources={"metadata": {"path": str(path.parent)}}).execute(env=env)
     after = os.times()  # the kernel's CPU seconds, however busy the machine is; without such a count, the clock's
-    seconds = sum(after[2:4]) - sum(before[2:4]) or time.perf_counter() - start
+    seconds = (sum(after[2:4]) - sum(before[2:4]) or time.perf_counter() - start)/min(slower, pace())
     for c in code_cells(nb): dress(c)
     clean_nb(nb, allowed_metadata_keys=cfg.allowed_metadata_keys,
              allowed_cell_metadata_keys=cfg.allowed_cell_metadata_keys,
