@@ -1,6 +1,7 @@
 // Looks at every page of the site in a browser: node check.mjs FOLDER CHROMIUM WORDS.json [--pictures FOLDER] [--all] [PAGE...]
-// The first page and the lessons at two widths, light and dark; other pages wide and light, narrow and dark, unless --all.
-// Prints one line for each fault, then what was measured; ends with 1 if there was a fault.
+// The first page and the lessons wide and light, narrow and dark; other pages in one of these, in turn. --all: every page
+// at both widths, light and dark. Prints one line for each fault, then what was measured; ends with 1 if there was a fault,
+// with 3 if the browser itself gave up.
 import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -15,7 +16,7 @@ const BASE = "/course_lib/";
 const LIMIT = 1_500_000; // bytes that a chapter may transfer, packed as GitHub Pages packs them
 const FORMS = [[1280, "light"], [375, "dark"], [1280, "dark"], [375, "light"]];
 const isLesson = (page) => /^\d\d_/.test(page);
-const formsOf = (page) => (all || isLesson(page) || page === "index.html" ? FORMS : FORMS.slice(0, 2));
+const formsOf = (page) => (all ? FORMS : isLesson(page) || page === "index.html" ? FORMS.slice(0, 2) : [FORMS[pages.indexOf(page) % 2]]);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".png": "image/png",
   ".svg": "image/svg+xml", ".json": "application/json", ".woff2": "font/woff2", ".woff": "font/woff",
@@ -38,9 +39,11 @@ const host = `http://127.0.0.1:${server.address().port}`;
 
 const every = readdirSync(folder, { recursive: true }).filter((f) => f.endsWith(".html") && !f.startsWith("_")).sort();
 const pages = rest.length ? rest.flatMap((r) => every.filter((p) => p.startsWith(r))) : every;
-const faults = [], heavy = [];
+const faults = [], heavy = [], unseen = []; // unseen: the browser crashed or had no time, which is no fault of a page
 const fault = (page, form, text) => { faults.push(`${page} (${form}): ${text}`); console.log(faults.at(-1)); };
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+const launch = () => chromium.launch({ executablePath, args: ["--no-sandbox"] });
+process.on("uncaughtException", (e) => { console.log(`The browser gave up: ${e}`); process.exit(faults.length ? 1 : 3); });
+let browser = await launch();
 
 async function look(name, width, scheme) {
   const form = `${width} px, ${scheme}`;
@@ -84,7 +87,7 @@ async function look(name, width, scheme) {
   for (const v of found.violations)
     if (["serious", "critical"].includes(v.impact))
       fault(name, form, `axe ${v.id} (${v.impact}), ${v.nodes.length} times, such as ${v.nodes[0].html.slice(0, 120)} at ${v.nodes[0].target}`);
-  if (width === 1280 && scheme === "light") heavy.push([bytes, name, seen.formulas]);
+  if (width === formsOf(name)[0][0] && scheme === formsOf(name)[0][1]) heavy.push([bytes, name, seen.formulas]);
   if (bytes > LIMIT && isLesson(name)) fault(name, form, `transfers ${bytes} bytes`);
   for (const figure of await page.locator("figure[data-widget]").all()) {
     const words = figure.locator("output");
@@ -119,7 +122,9 @@ async function searches() {
   return asked.length;
 }
 
-for (const page of pages) for (const [width, scheme] of formsOf(page)) await look(page, width, scheme).catch((e) => fault(page, `${width} ${scheme}`, String(e)));
+for (const page of pages) for (const [width, scheme] of formsOf(page)) await look(page, width, scheme).catch((e) => unseen.push(`${page} (${width} px, ${scheme}): ${e}`.split("\n")[0]));
+await browser.close();
+browser = await launch(); // the search has much in memory
 const asked = pages.includes("search.html") ? await searches() : 0;
 const lost = await (await browser.newPage()).goto(`${host}${BASE}no/such/page`);
 if (lost.status() !== 404) fault("404.html", "any", "is not shown for a page that is missing");
@@ -128,4 +133,5 @@ server.close();
 heavy.sort((a, b) => b[0] - a[0]);
 console.log(`${pages.length} pages, ${pages.flatMap(formsOf).length} looks, ${heavy.reduce((n, h) => n + h[2], 0)} formulas, ${asked} words searched, `
   + `${faults.length} faults. Heaviest: ${heavy.slice(0, 3).map(([b, n]) => `${n} ${(b / 1e6).toFixed(2)} MB`).join(", ")}`);
-process.exit(faults.length ? 1 : 0);
+for (const u of unseen) console.log(`not seen: ${u}`);
+process.exit(faults.length ? 1 : unseen.length ? 3 : 0);

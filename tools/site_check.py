@@ -1,9 +1,9 @@
 """Look at the built site in a browser: `python -m tools.site_check [--built] [--pictures FOLDER] [--all] [PAGE...]`.
 
-Every page at 375 and 1280 pixels, light and dark: requests to other hosts, errors, formulas that are not typeset,
-accessibility (axe), width, weight; and whether the search finds every public name and every word of the glossary.
-`--built` takes the site as it stands. Needs Chromium, Node and what `site/package-lock.json` names. Where one of them
-is missing it says so and ends with 0.
+Every page at 1280 pixels, light, or at 375, dark (lessons in both; with `--all` every page at both widths, light and
+dark): requests to other hosts, errors, formulas that are not typeset, accessibility (axe), width, weight; and whether
+the search finds every public name and every word of the glossary. `--built` takes the site as it stands. Needs
+Chromium, Node and what `site/package-lock.json` names. Where one of them is missing it says so and ends with 0.
 """
 import json
 import shutil
@@ -38,7 +38,7 @@ def widgets_hold(site: Path, npm: str) -> bool:
 
 
 def main() -> int:
-    "1 if a page has a fault"
+    "1 if a page has a fault, 3 if the browser gave up before the end"
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     node, npm = shutil.which("node"), shutil.which("npm")
     if not (browser and node and npm):
