@@ -94,18 +94,19 @@ class RoPE(nn.Module):
 
     def angles(self,
         positions: Tensor, # places, whole numbers [..., L]
-    ) -> tuple[Tensor, Tensor]: # cosines and sines of the angles of the pairs [..., L, width/2]
+    ) -> tuple[Tensor, Tensor]: # for each number the cosine and the sine of its pair's angle [..., L, width]
         """What `turned` needs, once for all queries, keys and layers
 
         Args:
             positions: places, whole numbers [..., L]
 
         Returns:
-            cosines and sines of the angles of the pairs [..., L, width/2]
+            for each number the cosine and the sine of its pair's angle [..., L, width]
         """
         speeds = self.base**-(torch.arange(0, self.width, 2, device=positions.device)/self.width)
         turns = positions[..., None]*speeds  # in single precision, also in a model of half
-        return turns.cos(), turns.sin()
+        cos, sin = turns.cos(), turns.sin()
+        return torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)
 
     def turned(self,
         x: Tensor, # queries or keys [..., L, width]
@@ -121,8 +122,9 @@ class RoPE(nn.Module):
             of the same shape and dtype
         """
         cos, sin = angles
-        a, b = x.to(sum_dtype(x.dtype)).chunk(2, -1)
-        return torch.cat([a*cos - b*sin, a*sin + b*cos], -1).to(x.dtype)
+        wide = x.to(sum_dtype(x.dtype))
+        partners = wide.roll(self.width//2, -1)
+        return torch.addcmul(wide*cos, partners, sin).to(x.dtype)
 
 # %% ../../nbs/lib/11_text_attention.ipynb #7313cdbd
 class KVCache:
@@ -139,6 +141,7 @@ class KVCache:
         pads: Tensor | None = None, # padding in front of each text [N]; None: there is none
     ) -> None:
         self.context, self.pads, self.length = context, pads, 0
+        self.angles: tuple[Tensor, Tensor] | None = None  # of all places, kept by the model that reads
         self._kept: list[tuple[Tensor, Tensor] | None] = [None]*layers
 
     def room_for(self,

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..state import modes_kept
 from .attention import padding_in_front
+from .recurrent import check_ids
 from .transformer import Transformer
 from ..validate import check_between
 
@@ -48,7 +49,7 @@ def next_token(
     return tokens.gather(-1, drawn)[..., 0]
 
 # %% ../../nbs/lib/11_text_generate.ipynb #892193df
-@torch.no_grad()
+@torch.inference_mode()
 def generate(
     model: Transformer, # used in evaluation mode and without gradients; its mode is put back
     prompts: Sequence[Sequence[int]], # texts of tokens, of any lengths, at least one token each
@@ -78,6 +79,7 @@ def generate(
     if n < 1: raise ValueError(f"n must be at least 1, got {n}")
     prompts = list(prompts)
     ids, pads = padding_in_front(prompts, device=model.embedding.weight.device)
+    check_ids(ids, model.n_words)
     _check_room(model, ids, n)
     padding = pads if len({len(p) for p in prompts}) > 1 else None
     kept = model.new_cache(padding) if cache else None
@@ -86,7 +88,7 @@ def generate(
     with modes_kept(model):
         model.eval()
         while len(written) < n and not (stop_id is not None and ended.all()):
-            known = model.features(new, kept) if cache else model.features(ids, pads=padding)
+            known = model.features(new if cache else ids, kept, padding, checked=True)
             logits = F.linear(known[:, -1], model.embedding.weight)
             token = next_token(logits, temperature, top_k, generator)
             written.append(token)

@@ -124,6 +124,7 @@ class Transformer(nn.Module):
         ids: Tensor, # tokens [N, L]; with a cache the new ones alone
         cache: KVCache | None = None, # what was read before; it takes in the new tokens
         pads: Tensor | None = None, # padding in front of each text [N]; with a cache, the cache knows
+        checked: bool = False, # the tokens are known to be in the vocabulary, as those that a model wrote
     ) -> Tensor: # what is known after each token [N, L, width]
         """The texts as vectors. Raises `IndexError` outside the vocabulary, `ValueError` beyond the context.
 
@@ -131,24 +132,31 @@ class Transformer(nn.Module):
             ids: tokens [N, L]; with a cache the new ones alone
             cache: what was read before; it takes in the new tokens
             pads: padding in front of each text [N]; with a cache, the cache knows
+            checked: the tokens are known to be in the vocabulary, as those that a model wrote
 
         Returns:
             what is known after each token [N, L, width]
         """
-        check_ids(ids, self.n_words)
-        cache_or_new = self.new_cache(pads) if cache is None else cache
-        cache_or_new.room_for(ids.shape[1])
-        before, pads = cache_or_new.length, cache_or_new.pads
-        positions = torch.arange(before, before + ids.shape[1], device=ids.device)
-        mask = None
-        if pads is not None or (before and ids.shape[1] > 1):
-            mask = looks(ids.shape[1], before + ids.shape[1], pads, ids.device)
-        if pads is not None: positions = (positions - pads[:, None, None]).clamp(min=0)
+        if not checked: check_ids(ids, self.n_words)
+        kept = self.new_cache(pads) if cache is None else cache
+        kept.room_for(ids.shape[1])
+        start, end, pads = kept.length, kept.length + ids.shape[1], kept.pads
+        if kept.angles is None:  # once for all steps
+            kept.angles = self._angles(end if cache is None else self.context, pads, ids.device)
+        cos, sin = kept.angles
+        angles = cos[..., start:end, :], sin[..., start:end, :]
+        alone = pads is None and (start == 0 or end - start == 1)  # the kernel needs no mask
+        mask = None if alone else looks(end - start, end, pads, ids.device)
         x = self.drop(self.embedding(ids))
-        angles = self.blocks[0].rope.angles(positions)  # type: ignore[union-attr, operator]
         for layer, block in enumerate(self.blocks): x = block(x, angles, mask, cache, layer)
         if cache is not None: cache.advance(ids.shape[1])
         return self.norm(x)
+
+    def _angles(self, n: int, pads: Tensor | None, device: torch.device) -> tuple[Tensor, Tensor]:
+        "Those of the first `n` places, counted from where each text begins"
+        positions = torch.arange(n, device=device)
+        if pads is not None: positions = (positions - pads[:, None, None]).clamp(min=0)
+        return self.blocks[0].rope.angles(positions)  # type: ignore[union-attr, operator]
 
     def forward(self,
         ids: Tensor, # tokens [N, L]; with a cache the new ones alone
