@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..core import seed_everything
-from .answer import Answer, Mistake, NotWritten, Wrong, describe, expect, same
+from .answer import Answer, Mistake, NotWritten, Wrong, describe, expect
 from .memory import remember as count_try
 from ..state import random_state_kept
 from ..words import did_you_mean
