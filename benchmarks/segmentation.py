@@ -23,9 +23,8 @@ from benchmarks.harness import interleaved, machine, median, ratio, write
 from course_lib.core import mean_ci, seed_everything
 from course_lib.data import get
 from course_lib.fine_tuning import backbone
-from course_lib.foundations import Batches, Callback, Dataset, Learner
+from course_lib.foundations import Batches, Dataset, Learner, OneCycle
 from course_lib.losses import cross_entropy
-from course_lib.schedules import one_cycle
 from course_lib.segmentation import Confusion, UNet
 from course_lib.tricks import tta, views
 
@@ -104,16 +103,6 @@ class Moved(Batches):
             top, left = (int(d*(n - s + 1)) for d, n, s in zip(drawn[:2], x.shape[-2:], self.size))
             x, y = (t[..., top:top + self.size[0], left:left + self.size[1]] for t in (x, y))
             yield (x.flip(-1), y.flip(-1)) if drawn[2] < 0.5 else (x, y)
-
-
-class OneCycle(Callback):
-    "Both rates follow a cycle, step by step"
-    def before_fit(self, learn: Learner) -> None:
-        self.shares = iter(one_cycle(1., learn.n_epochs*len(learn.train_dl)).tolist())
-
-    def before_batch(self, learn: Learner) -> None:
-        share = next(self.shares)
-        for group, rate in zip(learn.opt.param_groups, (BODY, HEAD)): group["lr"] = share*rate
 
 
 def optimizer(net: nn.Module) -> torch.optim.Optimizer:

@@ -22,8 +22,7 @@ from benchmarks.harness import machine, write
 from course_lib.core import mean_ci, seed_everything
 from course_lib.data import get
 from course_lib.fine_tuning import backbone
-from course_lib.foundations import Batches, Callback, Dataset, Learner
-from course_lib.schedules import one_cycle
+from course_lib.foundations import Batches, Dataset, Learner, OneCycle
 from course_lib.tricks import Accumulate, Average, Mix, cutmix, refresh_batch_norm, soup, tta, views
 
 EACH, LEARNED, SIDE, LR = 30, 10, 64, 0.004  # pictures of a breed, of which to learn from; pixels; highest rate
@@ -40,16 +39,6 @@ def pictures() -> tuple[Tensor, Tensor]:
             squares.append(torch.from_numpy(np.array(square)).permute(2, 0, 1))
     mean, std = (torch.tensor(s)[:, None, None] for s in backbone("resnet10").stats)
     return (torch.stack(squares)/255 - mean)/std, torch.arange(len(files)).repeat_interleave(EACH)
-
-
-class OneCycle(Callback):
-    "The rate follows a cycle, step by step"
-    def before_fit(self, learn: Learner) -> None:
-        self.rates = iter(one_cycle(learn.lr, learn.n_epochs*len(learn.train_dl)).tolist())
-
-    def before_batch(self, learn: Learner) -> None:
-        rate = next(self.rates)
-        for group in learn.opt.param_groups: group["lr"] = rate
 
 
 class Seed:

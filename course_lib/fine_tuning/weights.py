@@ -19,10 +19,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ..places import stand_in
+
 # %% ../../nbs/lib/06_fine_tuning_weights.ipynb #09bb65f9
 _INSTEAD = {
-    b'version https://git-lfs': "is a Git LFS pointer, not the file it points to: run 'git lfs pull'",
-    b'<': 'is a web page (HTML or XML), such as a message that the file was not found: fetch it again',
     b'{': 'is JSON, such as an error message or an index of other files',
     b'\x1f\x8b': 'is compressed (gzip): unpack it first',
     b'\x89HDF': 'is HDF5, such as Keras writes',
@@ -32,7 +32,7 @@ def _kind_of_file(
     start: bytes, # the first bytes of a file, a few hundred
 ) -> str: # 'safetensors', 'torch', or in words what the file is instead
     "What a file that should hold weights is, by how it begins"
-    if not start: return 'is empty'
+    if said := stand_in(start): return said
     if start[8:9] == b'{' and int.from_bytes(start[:8], 'little') < 2**27: return 'safetensors'
     if start[:4] == b'PK\x03\x04' or start[:1] == b'\x80': return 'torch'
     if not start.strip(b'\0'): return 'begins with nothing but zeros, as a download that never finished does'

@@ -6,8 +6,8 @@ from .bpe import (split_words, BPETokenizer)
 from .encoder import (PretrainedEncoder, pretrained_encoder)
 from .folds import (out_of_fold)
 from .generate import (next_token, generate)
-from .language import (LanguageModel, next_token_loss, OneCycle, ClipGradients, LMLearner, lm_learner, TextBatches,
-                       TextClassifier, classifier_from_encoder, fit_gradually)
+from .language import (LanguageModel, next_token_loss, ClipGradients, LMLearner, lm_learner, TextBatches,
+                       TextClassifier, classifier_from_encoder, fit_gradually, OneCycle)
 from .recurrent import (LSTMCell, LSTM, AWDLSTM, check_ids)
 from .stream import (LMStream)
 from .transformer import (Block, Transformer)

@@ -124,7 +124,7 @@ class RoPE(nn.Module):
         cos, sin = angles
         wide = x.to(sum_dtype(x.dtype))
         partners = wide.roll(self.width//2, -1)
-        return torch.addcmul(wide*cos, partners, sin).to(x.dtype)
+        return (wide*cos + partners*sin).to(x.dtype)
 
 # %% ../../nbs/lib/11_text_attention.ipynb #7313cdbd
 class KVCache:

@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ..extras import needs
+from ..places import stand_in
 from ..state import modes_kept, random_state_kept
 from .recurrent import check_ids
 from ..validate import require
@@ -33,12 +34,7 @@ def _sound(file: Path) -> Path:
     "The file; raises `ValueError` unless it is there and is no stand-in for itself"
     if not file.is_file(): raise ValueError(f"{file} is missing; fetch it again")
     with file.open('rb') as f: start = f.read(64)
-    what = ("empty" if not start else
-            "a pointer of Git LFS and not the file: run `git lfs pull` where it came from"
-            if start.startswith(b'version https://git-lfs') else
-            "a web page and not the file: fetch it by its address for raw files"
-            if start.lstrip().lower().startswith((b'<!doctype', b'<html')) else None)
-    if what: raise ValueError(f"{file} is {what}")
+    if said := stand_in(start): raise ValueError(f"{file} {said}")
     return file
 
 def _json(file: Path) -> dict:

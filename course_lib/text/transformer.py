@@ -145,8 +145,8 @@ class Transformer(nn.Module):
             kept.angles = self._angles(end if cache is None else self.context, pads, ids.device)
         cos, sin = kept.angles
         angles = cos[..., start:end, :], sin[..., start:end, :]
-        alone = pads is None and (start == 0 or end - start == 1)  # the kernel needs no mask
-        mask = None if alone else looks(end - start, end, pads, ids.device)
+        mask = None
+        if pads is not None or (start and end - start > 1): mask = looks(end - start, end, pads, ids.device)
         x = self.drop(self.embedding(ids))
         for layer, block in enumerate(self.blocks): x = block(x, angles, mask, cache, layer)
         if cache is not None: cache.advance(ids.shape[1])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from course_lib.places import asset, cache_dir
+from course_lib.places import asset, cache_dir, stand_in
 
 posix = pytest.mark.skipif(os.name == "nt", reason="home folders are found in another way there")
 
@@ -93,3 +93,14 @@ def test_a_user_without_a_name_gets_what_needs_no_cache(tmp_path):
 def test_assets():
     assert asset("course.mplstyle").is_file()
     with pytest.raises(FileNotFoundError, match="no-such-file.*course.mplstyle"): asset("no-such-file")
+
+
+@pytest.mark.parametrize('start, said', [
+    (b'', 'empty'), (b'version https://git-lfs.github.com/spec/v1\noid', 'git lfs pull'), (b'<!DOCTYPE html>', 'web page'),
+    (b'\xef\xbb\xbf\r\n <HTML lang="en">', 'web page'), (b'<?xml version="1.0"?><Error>', 'web page'),
+    (b'<Error><Code>AccessDenied', 'web page'), (b'<!-- moved -->', 'web page'),
+    (b'<unk>\n<s>\n</s>', None), (b'<header>', None), (b'{"a": 1}', None), (b'\x89PNG', None), (b'  ', None),
+    (b'version 2', None), (b'PK\x03\x04', None)])
+def test_what_a_failed_download_left_is_told(start, said):
+    found = stand_in(start)
+    assert found is None if said is None else found.startswith('is ') and said in found

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib.foundations import Callback, Learner
+from course_lib.foundations import Callback, Learner, OneCycle
 from course_lib.losses import cross_entropy
 from course_lib.schedules import one_cycle
 from course_lib.text import (
-    AWDLSTM, ClipGradients, LanguageModel, OneCycle, TextBatches, TextClassifier, Transformer, classifier_from_encoder,
+    AWDLSTM, ClipGradients, LanguageModel, TextBatches, TextClassifier, Transformer, classifier_from_encoder,
     fit_gradually, lm_learner, next_token_loss,
 )
 
