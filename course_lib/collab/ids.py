@@ -10,15 +10,14 @@ __all__ = ['Ids']
 # %% ../../nbs/lib/09_collab_ids.ipynb #1d9f25ce
 import functools
 import sys
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from numbers import Number
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-
-from .order import text_order
 
 # %% ../../nbs/lib/09_collab_ids.ipynb #489d822a
 def missing(
@@ -28,10 +27,17 @@ def missing(
     try: return value is None or bool(value != value)
     except (TypeError, ValueError): return True  # pandas' NA is neither equal to itself nor not
 
+def _sequence(values: Any) -> Any:
+    "Values in an order, in a list where they had no length. Raises `TypeError` for all else."
+    if hasattr(values, '__iter__') and not isinstance(values, (str, bytes, set, frozenset, Mapping)):
+        return values if hasattr(values, '__len__') else list(values)
+    raise TypeError(f"a column must be a sequence of values, as in df.to_dict('list'), got {type(values).__name__}")
+
 def column(
     values: object, # a list, tensor, array, pandas or polars series, Arrow array, or anything that can be walked
 ) -> np.ndarray: # one-dimensional; of objects where no numeric type holds the values exactly
     "A column as an array that holds the very same values. Raises `ValueError` when it has more than one dimension."
+    values = _sequence(values)
     if isinstance(values, Tensor):  # numpy has no bfloat16
         values = (values.float() if values.dtype == torch.bfloat16 else values).numpy(force=True)
     if isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():  # a masked value is missing
@@ -214,17 +220,13 @@ def factorize(
         a = _whole(column(values))
         if a.dtype.kind in 'iu' and len(a): return _of_integers(a)
         found = _of_anything(a, name)
-    codes, ids = found
+    codes, ids = found[0], list(found[1])
     if len(codes) and codes.min() < 0:
         row = int((codes < 0).argmax())
         raise ValueError(f"{name} has missing ids ({column(values)[row]} in row {row}); drop these rows first")
-    if isinstance(ids, np.ndarray): order = text_order(ids.tolist())
-    else:
-        try: order = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int64)
-        except TypeError: return codes.astype(np.int32), Ids(ids)
-    place = np.empty(len(ids), np.int32)
-    place[order] = np.arange(len(ids), dtype=np.int32)
-    return place[codes], Ids(ids[order] if isinstance(ids, np.ndarray) else [ids[j] for j in order])
+    try: order = sorted(range(len(ids)), key=ids.__getitem__)
+    except TypeError: return codes.astype(np.int32), Ids(ids)
+    return np.argsort(order).astype(np.int32)[codes], Ids([ids[j] for j in order])
 
 def encode(
     values: object, # a column of ids
@@ -312,13 +314,11 @@ def columns(
     there or of another length."""
     if (names := column_names(table)) is None:
         raise TypeError(f"a table is wanted, such as a data frame or a dict of columns, got {type(table).__name__}")
-    for name in wanted:
-        if name is None: continue
+    for name in (n for n in wanted if n is not None):
         if wanted.count(name) > 1: raise ValueError(f"column {name!r} is named for two things; name one column each")
         if name not in names: raise ValueError(f"no column {name!r}; there are: {', '.join(map(str, names))}")
         if names.count(name) > 1: raise ValueError(f"{names.count(name)} columns are called {name!r}; keep one")
-    found = [None if n is None else table[n] for n in wanted]  # type: ignore[index]
-    found = [c if c is None or hasattr(c, '__len__') else list(c) for c in found]
+    found = [None if n is None else _sequence(table[n]) for n in wanted]  # type: ignore[index]
     lengths = {n: len(c) for n, c in zip(wanted, found) if c is not None}
     if len(set(lengths.values())) > 1: raise ValueError(f"columns must be equally long, got {lengths}")
     return found

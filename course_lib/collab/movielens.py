@@ -8,13 +8,19 @@ Docs: https://course-lib.github.io/course_lib/lib/collab_movielens.html.md"""
 __all__ = ['read_movielens']
 
 # %% ../../nbs/lib/09_collab_movielens.ipynb #f19fdb80
+import codecs
 import csv
+import gzip
 import io
+import math
 import re
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,14 +29,33 @@ from torch import Tensor
 from .ids import Ids
 
 # %% ../../nbs/lib/09_collab_movielens.ipynb #e3f9db78
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    "A file to read bytes from, unpacked on the way where it is gzipped"
+    with open(path, 'rb') as plain: packed = plain.read(2) == b'\x1f\x8b'
+    with (gzip.open if packed else open)(path, 'rb') as file:
+        try: yield file
+        except (EOFError, zlib.error, gzip.BadGzipFile) as e:
+            raise ValueError(f"{path} is damaged or not complete ({e}); fetch it again") from None
+
+def _is_utf16(start: bytes) -> bool: return start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
 def _text(path: Path) -> str:
     "The text of a small file, whatever it was saved as"
-    raw = path.read_bytes()
-    if raw[:2] in (b'\xff\xfe', b'\xfe\xff'): return raw.decode('utf-16')
-    for encoding in ('utf-8-sig', 'cp1252'):
+    with _opened(path) as file: raw = file.read()
+    if _is_utf16(raw): return raw.decode('utf-16')
+    raw = raw.removeprefix(codecs.BOM_UTF8)
+    for encoding in ('utf-8', 'cp1252'):
         try: return raw.decode(encoding)
         except UnicodeDecodeError: pass
     return raw.decode('latin-1')
+
+@contextmanager
+def _numbers(path: Path) -> Iterator[io.TextIOWrapper]:
+    "The lines of a large file of numbers"
+    with _opened(path) as file:
+        encoding = 'utf-16' if _is_utf16(file.peek(2)) else 'utf-8-sig'
+        with io.TextIOWrapper(file, encoding=encoding, errors='replace') as lines: yield lines
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     "The lines of a small file that are not blank, with their numbers"
@@ -71,8 +96,12 @@ def _header(names: Sequence[str], wanted: Sequence[str], optional: Sequence[str]
 
 def _number(text: str) -> float | None:
     "The number that a field holds, or None"
-    try: return float(text.strip().strip('"'))
+    try: return float(text.strip().strip('"').replace('_', 'no digit'))
     except ValueError: return None
+
+_EXACT = 2**53 # from here on a float may stand for several whole numbers
+
+def _is_csv(path: Path) -> bool: return path.name.lower().removesuffix('.gz').endswith('.csv')
 
 def _first_fault(path: Path, separator: str, places: dict[str, int], start: int) -> ValueError:
     "The first line whose fields are not the numbers that were expected"
@@ -83,8 +112,11 @@ def _first_fault(path: Path, separator: str, places: dict[str, int], start: int)
         for what, place in places.items():
             if place >= len(fields):
                 return ValueError(f"{at} has {len(fields)} fields and none for the {what}: {line[:60]!r}")
-            if _number(fields[place]) is None:
-                return ValueError(f"{at}: the {what} is no number: {fields[place][:60]!r}")
+            number, text = _number(fields[place]), fields[place][:60]
+            if number is None: return ValueError(f"{at}: the {what} is no number: {text!r}")
+            if what in ('user', 'item') and not (number.is_integer() and abs(number) < _EXACT):
+                return ValueError(f"{at}: the {what} is no whole number below 2**53: {text!r}; Ratings.from_df takes "
+                                  "ids of every kind")
     return ValueError(f"{path} cannot be read as a table of numbers")
 
 @dataclass
@@ -101,19 +133,18 @@ def read_ratings(
 ) -> Table: # its columns
     """Read a file of ratings. Raises `ValueError` that names the file and the line or the column which is not as
     it should be."""
-    with open(path, encoding='utf-8-sig', errors='replace') as file:
-        first = next((line for line in file if line.strip()), '')
+    with _numbers(path) as file: first = next((line for line in file if line.strip()), '')
     if not first: raise ValueError(f"{path} is empty")
     separator = _separator(first)
     names = first.split() if separator == ' ' else _fields(first.rstrip('\r\n'), separator, f"{path}, line 1")
-    headed = all(_number(n) is None for n in names if n.strip()) or path.suffix == '.csv'
+    headed = all(_number(n) is None for n in names if n.strip()) or _is_csv(path)
     columns = ('user', 'item', 'rating', 'time')
-    if headed and not (separator in '\t ' and len(names) > 4): places = _header(names, columns[:3], columns[3:], path)
+    if headed and not (separator == ' ' and len(names) > 4): places = _header(names, columns[:3], columns[3:], path)
     else: places = dict(zip(columns, range(min(len(names), 4))))
     if len(places) < 3:
         raise ValueError(f"{path}, line 1 has {len(names)} fields, not user, item, rating and time: "
                          f"{first.strip()[:60]!r}")
-    with open(path, encoding='utf-8-sig', errors='replace') as file:
+    with _numbers(path) as file:
         lines = (line.replace('::', '\t') for line in file) if separator == '::' else file
         try:
             with warnings.catch_warnings():
@@ -123,6 +154,8 @@ def read_ratings(
                                    usecols=tuple(places.values()), comments=None, quotechar='"', ndmin=2, unpack=True)
         except ValueError: raise _first_fault(path, separator, places, int(headed)) from None
     if found.size == 0: raise ValueError(f"{path} holds no ratings")
+    if not ((found[:2] == np.floor(found[:2])) & (np.abs(found[:2]) < _EXACT)).all():
+        raise _first_fault(path, separator, places, int(headed))
     return Table(path, **dict(zip(places, found)))
 
 # %% ../../nbs/lib/09_collab_movielens.ipynb #a5516473
@@ -135,18 +168,25 @@ def _curve(values: 'Sequence[float] | np.ndarray', center: float, scale: float) 
     x = (np.nan_to_num(np.asarray(values, float), nan=center) - center)/scale
     return np.stack([x, x**2 - 1, x**3 - 3*x], 1).clip(-10, 10).astype(np.float32)
 
+def _is_id(text: str) -> bool: return text.isascii() and text.isdigit() and int(text) < _EXACT
+
+def _some(found: dict, path: Path) -> dict:
+    "What was read, in the order of its ids"
+    if not found: raise ValueError(f"{path} is empty; fill it, or take it away")
+    return dict(sorted(found.items()))
+
 def _rows(path: Path, separator: str, counts: Sequence[int]) -> dict[int, list[str]]:
     "{id: fields} of a file without a header, ids in order; a row that stands twice must be the same"
     found: dict[int, list[str]] = {}
     for n, line in _lines(path):
         fields = [f.strip() for f in line.split(separator)]
         if len(fields) - 1 in counts and fields[-1] == '': fields = fields[:-1]
-        if len(fields) not in counts or not fields[0].isdigit():
+        if len(fields) not in counts or not _is_id(fields[0]):
             raise ValueError(f"{path}, line {n}: a number and {' or '.join(str(c - 1) for c in counts)} more fields "
                              f"between {separator!r} are wanted, got {line[:60]!r}")
         if found.setdefault(int(fields[0]), fields) != fields:
             raise ValueError(f"{path}, line {n}: {fields[0]} stands there twice, with other fields; keep one")
-    return dict(sorted(found.items()))
+    return _some(found, path)
 
 def _years(texts: Sequence[str], pattern: str) -> list[float]:
     "The year that a text names at its end"
@@ -170,9 +210,10 @@ def _features(*parts: np.ndarray) -> Tensor:
 def _people(found: dict[int, list[str]], path: Path, age: int, gender: int, work: int, zip_code: int) -> Side:
     "The users of `u.user` and `users.dat`, which order their fields differently"
     column = lambda place: [fields[place] for fields in found.values()]
-    if bad := [u for u, fields in found.items() if _number(fields[age]) is None]:
+    age_of = {u: _number(fields[age]) for u, fields in found.items()}
+    if bad := [u for u, a in age_of.items() if a is None or not math.isfinite(a)]:
         raise ValueError(f"{path}: the age of user {bad[0]} is no number: {found[bad[0]][age]!r}")
-    ages = np.array(column(age), float)
+    ages = np.array(list(age_of.values()), float)
     zips = [z[:1] or '?' for z in column(zip_code)]
     parts = [_curve(ages, 35, 12), _one_hot(ages.clip(15, 64)//10),
              *(_one_hot(values) for values in (column(gender), column(work), zips))]
@@ -195,27 +236,35 @@ def _films(path: Path) -> Side:
     separator, width, places = '::', 3, {'item': 0, 'title': 1, 'genres': 2}
     for row, (n, line) in enumerate(_lines(path)):
         at = f"{path}, line {n}"
-        if row == 0 and path.suffix == '.csv':
+        if row == 0 and _is_csv(path):
             separator = next((s for s in (',', ';', '\t', '|') if s in line), ',')
-            names = _fields(line, separator, at)
+            names = _fields(line.rstrip().removesuffix(separator), separator, at)
             width, places = len(names), _header(names, ('item', 'title'), ('genres',), path)
             continue
         fields = _fields(line, separator, at)
+        if len(fields) > width and not fields[-1].strip(): fields = fields[:-1]  # a separator at the end
         if len(fields) != width: raise ValueError(f"{at} has {len(fields)} fields, not {width}: {line[:60]!r}")
-        if not fields[places['item']].strip().isdigit():
+        if not _is_id(fields[places['item']].strip()):
             raise ValueError(f"{at}: the id of a film is no whole number: {fields[places['item']]!r}")
         film = int(fields[places['item']])
         known = tuple(fields[p].strip() for what, p in places.items() if what != 'item')
         if found.setdefault(film, known) != known:
             raise ValueError(f"{at}: film {film} stands there twice, as {found[film][0]!r} and {known[0]!r}; keep one")
-    found = dict(sorted(found.items()))
+    found = _some(found, path)
     titles = [known[0] for known in found.values()]
-    genres = [set(known[1].split('|')) - {''} if len(known) > 1 else set() for known in found.values()]
+    genres = [{g.strip() for g in known[1].split('|')} - {''} if len(known) > 1 else set() for known in found.values()]
     names = sorted(set().union(*genres))
     table = np.array([[name in g for name in names] for g in genres], np.float32).reshape(len(found), len(names))
     return Side(_ids(found), _features(table, _curve(_years(titles, r'\((\d{4})\)\s*$'), 1995, 15)), titles)
 
 # %% ../../nbs/lib/09_collab_movielens.ipynb #6fcd0329
+_RATINGS = ('u.data', 'ratings.csv', 'ratings.dat')
+
+def _file(folder: Path, name: str) -> Path | None:
+    "The file of this name, in small letters or not, gzipped or not"
+    fits = [p for p in folder.iterdir() if p.name.lower() in (name, f'{name}.gz') and p.is_file()]
+    return min(fits, key=lambda p: (p.name != name, p.name), default=None)
+
 def read_movielens(
     path: Path, # a MovieLens folder
 ) -> tuple[Table, Side, Side]: # ratings, users, items
@@ -228,13 +277,18 @@ def read_movielens(
     Returns:
         ratings, users, items
     """
-    has = lambda name: (path/name).is_file()
-    if has('u.data'):
-        users = _people(_rows(path/'u.user', '|', (5,)), path/'u.user', 1, 2, 3, 4) if has('u.user') else Side()
-        return read_ratings(path/'u.data'), users, _films_100k(path/'u.item') if has('u.item') else Side()
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path} is no folder; name the one that holds u.data, ratings.csv or ratings.dat")
+    if data := _file(path, 'u.data'):
+        people, films = _file(path, 'u.user'), _file(path, 'u.item')
+        users = _people(_rows(people, '|', (5,)), people, 1, 2, 3, 4) if people else Side()
+        return read_ratings(data), users, _films_100k(films) if films else Side()
     for end in ('csv', 'dat'):
-        if has(f'ratings.{end}'):
-            people, films = path/'users.dat', path/f'movies.{end}'
-            users = _people(_rows(people, '::', (5,)), people, 2, 1, 3, 4) if has('users.dat') else Side()
-            return read_ratings(path/f'ratings.{end}'), users, _films(films) if films.is_file() else Side()
-    raise FileNotFoundError(f"{path} holds neither u.data nor ratings.csv nor ratings.dat")
+        if data := _file(path, f'ratings.{end}'):
+            people, films = _file(path, 'users.dat'), _file(path, f'movies.{end}')
+            users = _people(_rows(people, '::', (5,)), people, 2, 1, 3, 4) if people else Side()
+            return read_ratings(data), users, _films(films) if films else Side()
+    inner = [p for p in sorted(path.iterdir()) if p.is_dir() and any(_file(p, name) for name in _RATINGS)]
+    raise FileNotFoundError(f"{path} holds neither u.data nor ratings.csv nor ratings.dat"
+                            + (f"; {inner[0]} does: name that" if inner else ""))
+

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .ids import Ids, column, columns, encode, missing, numbers, seconds
+from .ids import Ids, _plain, column, columns, encode, missing, numbers, seconds
 from .movielens import read_movielens, read_ratings
 from ..core import default_device
 from ..extras import needs
@@ -238,7 +238,9 @@ class Ratings:
         if len(coo.shape) != 2: raise ValueError(f"a matrix of users and items has two dimensions, got {coo.shape}")
         sides = []
         for name, ids, n in (('users', users, coo.shape[0]), ('items', items, coo.shape[1])):
-            ids = list(range(n)) if ids is None else list(ids)
+            ids = list(range(n)) if ids is None else list(map(_plain, column(ids)))
+            if unhashable := [v for v in ids if not isinstance(v, Hashable)]:
+                raise TypeError(f"{name} must be hashable, got {type(unhashable[0]).__name__}: {unhashable[0]!r}")
             if len(ids) != n or len(set(ids)) != n:
                 raise ValueError(f"{name} must be {n} different ids, got {len(ids)}, of which {len(set(ids))} are "
                                  "different")

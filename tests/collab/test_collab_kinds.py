@@ -10,7 +10,6 @@ import torch
 
 from course_lib.collab import ALS, Ratings
 from course_lib.collab.ids import column, factorize, numbers, seconds
-from course_lib.collab.order import text_order
 
 S = [1577836800, 1577836801, 1577836802]
 DATES = [datetime.datetime.fromtimestamp(s, datetime.timezone.utc) for s in S]
@@ -105,14 +104,36 @@ def test_a_category_without_a_row_is_no_id(values):
     assert list(ids) == sorted(set(values)) and [ids[c] for c in codes] == values
 
 
-# Seen to fail: keys past the end of a text left as they are; `surrogatepass` left out
+@pytest.mark.parametrize("user, kind", [({0: "b", 1: "a"}, "dict"), ({1, 2}, "set"), (frozenset((1, 2)), "frozenset"), ("ab", "str"), (b"ab", "bytes"), (3, "int")])
+def test_what_is_no_column_is_named(user, kind):
+    "What `df.to_dict()` gives is a dict of dicts, whose keys are no ids"
+    with pytest.raises(TypeError, match=f"a column must be a sequence of values, .*got {kind}"): Ratings.from_df({"user": user, "item": [1, 2], "rating": [1., 2.]})
+    with pytest.raises(TypeError, match="to_dict..list"): column(user)
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(TypeError, match=f"got {kind}"): Ratings.from_scipy(sparse.eye(2).tocsr(), users=user)
+
+
+@pytest.mark.parametrize("users", [torch.tensor([7, 5]), np.array([7, 5], np.int32), [np.int64(7), np.uint64(5)], [torch.tensor(7), torch.tensor(5)], range(7, 3, -2), {7: 0, 5: 0}.keys()])
+def test_ids_of_a_matrix_are_plain(users):
+    sparse = pytest.importorskip("scipy.sparse")
+    r = Ratings.from_scipy(sparse.eye(2).tocsr(), users=users)
+    assert list(r.users) == [7, 5] and {type(u) for u in r.users} == {int} and r.users.code(5) == 1
+    assert ALS(1).fit(r).recommend(5, 1) and r.to_df().user.tolist() == [7, 5]
+
+
+def test_ids_of_a_matrix_that_cannot_be_hashed_are_named():
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(TypeError, match=r"users must be hashable, got list: \[1\]"): Ratings.from_scipy(sparse.eye(2).tocsr(), users=[[1], [2]])
+
+
 PARTS = ["", "a", "\0", "b", "é", "日", "a\0", "\U0001F600", "z"*9, "\ud800", "\uffff", "q"*8]
 
 
 @pytest.mark.parametrize("shape", [lambda t, r: t, lambda t, r: "x"*40 + t, lambda t, r: t + "x"*r.randint(0, 60)], ids=["short", "same start", "long end"])
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(10))
 def test_the_order_of_texts_is_pythons(seed, shape):
     r = random.Random(seed)
-    for n in range(12):
-        texts = list(dict.fromkeys(shape("".join(r.choice(PARTS) for _ in range(r.randint(0, 9))), r) for _ in range(n)))
-        assert [texts[j] for j in text_order(texts)] == sorted(texts)
+    for n in range(1, 12):
+        texts = [shape("".join(r.choice(PARTS) for _ in range(r.randint(0, 9))), r) for _ in range(n)]
+        codes, ids = factorize(texts, "user")
+        assert list(ids) == sorted(set(texts)) and [ids[c] for c in codes] == texts

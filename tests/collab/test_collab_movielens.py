@@ -1,4 +1,6 @@
 "MovieLens folders as they are passed around: read right, or an error that names the file and the line"
+import gzip
+
 import pytest
 
 from course_lib.collab import Ratings
@@ -123,6 +125,38 @@ def test_the_layout_of_25_and_32_million(read):
     assert len(r) == 4 and r.n_items == 3
 
 
+@pytest.mark.parametrize("files", [{"u__item": b"\xef\xbb\xbf" + ITEM.encode("latin-1")}, {"u__item": ITEM.encode("utf-16")}, {"u__data": DATA.encode("utf-16")},
+                                   {"u__item": ITEM.replace("\n", "|\r\n")}, {"u__data": DATA.replace("\n", "\t\r\n")}, {"u__user": USER.replace("\n", "|\n\n")}],
+                         ids=["mark and Latin-1", "item in UTF-16", "data in UTF-16", "separator at the end", "tab at the end", "bar at the end of users"])
+def test_100k_as_programs_save_it(read, files):
+    r = read(**{"u__data": DATA, "u__item": ITEM, **files})
+    assert r.titles == ["Toy Tale (1995)", "Café (1996)", "unknown"] and r.rating.tolist() == [5, 3, 4, 2] and r.time[0] == 874965758
+
+
+@pytest.mark.parametrize("files", [csvs(b"\xef\xbb\xbf" + MOVIES.encode("latin-1")), csvs(ratings=RATINGS.encode("utf-16")), csvs(MOVIES.replace("\n", ",\n"), RATINGS.replace("\n", ",\n")),
+                                   csvs("movieId,title,genres\n" + MOVIES.split("\n", 1)[1].replace("\n", ",\n")), csvs(MOVIES.replace("|", " | ").replace("y\n", "y \n")),
+                                   csvs(gzip.compress(MOVIES.encode()), gzip.compress(RATINGS.encode())), {"RATINGS__CSV": RATINGS, "Movies__csv": MOVIES},
+                                   {"ratings__csv__gz": gzip.compress(RATINGS.encode()), "movies__csv__gz": gzip.compress(MOVIES.encode())}, {"ratings__csv": RATINGS, "movies__csv__gz": gzip.compress(MOVIES.encode())}],
+                         ids=["mark and Latin-1", "ratings in UTF-16", "commas at the end", "commas at the end of films", "spaces around genres", "gzipped, not named so", "capitals", "gz", "one gz"])
+def test_csv_files_as_programs_save_them(read, files):
+    r = read(**files)
+    assert r.titles == ["Toy Tale (1995)", "Café Society (2016)", "Heat Two (1995)"] and r.rating.tolist() == [4, 4.5, 0.5, 3] and r.item_features.shape == (3, 6)
+
+
+def test_separators_at_the_end_of_dat_files(read):
+    r = read(ratings__dat="1::1193::5::978300760::\n1::661::3::978302109::\n", movies__dat="661::A (1996)::Drama::\n1193::B (1975)::Drama::\n")
+    assert r.titles == ["A (1996)", "B (1975)"] and r.rating.tolist() == [5, 3]
+
+
+def test_the_columns_of_a_headed_file_with_tabs_are_found_by_name(read):
+    r = read(u__data="row\tuser\titem\trating\ttimestamp\n7\t1\t1\t5\t874965758\n8\t2\t1\t4\t874965759\n")
+    assert list(r.users) == [1, 2] and r.rating.tolist() == [5, 4] and r.time.tolist() == [874965758, 874965759]
+
+
+def test_an_age_of_zero_is_an_age(read):
+    assert read(u__data=DATA, u__user=USER.replace("|24|", "|0|")).user_features.isfinite().all()
+
+
 # Refused, with the file and the line
 
 @pytest.mark.parametrize("files, says", [
@@ -154,6 +188,16 @@ def test_the_layout_of_25_and_32_million(read):
     ({"u__data": DATA, "u__user": USER.replace("|technician", "")}, "u.user, line 1: a number and 4 more fields"),
     ({"u__data": DATA, "u__user": USER.splitlines()[0]}, "u.data: user 2 is not among the 1 known ones"),
     ({"ratings__dat": "1::10::4::978300760\n2::10:x::978302109\n"}, "ratings.dat, line 2"),
+    *[(csvs(ratings=RATINGS.replace("\n1,3,4.5", f"\n{user},3,4.5")), f"ratings.csv, line 3: the user is no whole number below 2.+: '{user}'; Ratings.from_df")
+      for user in ("1.5", "inf", "nan", "9007199254740993", "1e300")],
+    (csvs(ratings=RATINGS.replace("\n1,3,", "\n1,9007199254740993,")), "ratings.csv, line 3: the item is no whole number"),
+    (csvs(ratings=RATINGS.replace("\n1,3,", "\n1_0,3,")), "ratings.csv, line 3: the user is no number: '1_0'"),
+    *[(csvs(MOVIES.replace("\n3,", f"\n{film},")), f"movies.csv, line 3: the id of a film is no whole number: '{film}'") for film in ("³", "٣", "-3", "3.0", "9"*20)],
+    *[(csvs(text), "movies.csv is empty") for text in ("", "\n\n", "movieId,title,genres\n")],
+    *[({"u__data": DATA, name: ""}, f"{name.replace('__', '.')} is empty; fill it, or take it away") for name in ("u__item", "u__user")],
+    *[({"ratings__dat": "1::10::4::978300760\n", name: ""}, f"{name.replace('__', '.')} is empty") for name in ("movies__dat", "users__dat")],
+    *[({"u__data": DATA, "u__user": USER.replace("|24|", f"|{age}|")}, f"u.user: the age of user 1 is no number: '{age}'") for age in ("nan", "inf", "")],
+    (csvs(ratings=gzip.compress(RATINGS.encode())[:-20]), "ratings.csv is damaged or not complete"), (csvs(gzip.compress(MOVIES.encode())[:40]), "movies.csv is damaged or not complete"),
     ({"ratings__dat": "1::10::4::978300760\n", "movies__dat": "10::A::Drama::more\n"}, "movies.dat, line 1 has 4 fields, not 3"),
 ])
 def test_what_cannot_be_read_is_named(read, files, says):
@@ -161,7 +205,15 @@ def test_what_cannot_be_read_is_named(read, files, says):
 
 
 def test_a_folder_without_ratings(read):
-    with pytest.raises(FileNotFoundError, match="neither u.data nor ratings.csv nor ratings.dat"): read(movies__csv=MOVIES)
+    with pytest.raises(FileNotFoundError, match="neither u.data nor ratings.csv nor ratings.dat$"): read(movies__csv=MOVIES)
+
+
+def test_the_folder_inside_or_the_file_itself_is_named(tmp_path):
+    (tmp_path/"ml").mkdir()
+    (tmp_path/"ml"/"ratings.csv.gz").write_bytes(gzip.compress(RATINGS.encode()))
+    with pytest.raises(FileNotFoundError, match="ml does: name that"): Ratings.from_movielens(tmp_path)
+    for wrong in (tmp_path/"ml"/"ratings.csv.gz", tmp_path/"gone"):
+        with pytest.raises(FileNotFoundError, match=f"{wrong.name} is no folder; name the one that holds u.data"): Ratings.from_movielens(wrong)
 
 
 @pytest.mark.real
