@@ -32,7 +32,7 @@ def asset(
 
 # %% ../nbs/lib/00_places.ipynb #aa0b0427
 def cache_dir() -> Path: # an existing folder, as an absolute path
-    """Where the course keeps what it makes: `COURSE_LIB_CACHE`, or `~/.cache/course_lib`.
+    """Where the course keeps what it makes: `COURSE_LIB_CACHE`, or `course_lib` in `XDG_CACHE_HOME` or `~/.cache`.
 
     Raises `RuntimeError` for a user without a home, `OSError` where the folder cannot be made; both name it.
 
@@ -40,12 +40,15 @@ def cache_dir() -> Path: # an existing folder, as an absolute path
         an existing folder, as an absolute path
     """
     named, mend = os.environ.get('COURSE_LIB_CACHE'), "name a folder that can be written in COURSE_LIB_CACHE"
-    try: path = Path(named or '~/.cache/course_lib').expanduser()
+    caches = os.environ.get('XDG_CACHE_HOME', '')
+    if not os.path.isabs(caches): caches = '~/.cache' # as its specification asks
+    try: path = Path(named or Path(caches)/'course_lib').expanduser()
     except RuntimeError:
         raise RuntimeError(f"there is no home folder for {named or '~'}, so no place for the cache; {mend}") from None
     if not path.is_absolute():
         path = path.absolute()
-        warnings.warn(f"COURSE_LIB_CACHE={named!r} is a relative path: the cache is {path} now, and elsewhere in a "
+        from_where = f"COURSE_LIB_CACHE={named!r}" if named else "the home folder"
+        warnings.warn(f"{from_where} is a relative path: the cache is {path} now, and elsewhere in a "
                       "program that is started elsewhere; give it from the root on", stacklevel=2)
     try: path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as e:

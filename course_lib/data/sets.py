@@ -240,10 +240,19 @@ def _places(root: str | os.PathLike | None) -> list[tuple[Path, str]]:
     fastai = _fastai_data()
     return places + ([(fastai, "fastai's data folder")] if fastai else [])
 
+def _entries(place: Path) -> list[Path]:
+    "What lies in a folder; nothing if there is no such folder, or one that may not be read"
+    try: return list(place.iterdir())
+    except OSError: return []
+
+def _named(place: Path, name: str) -> Path | None:
+    "The folder or file of that name in `place`, in small letters or not"
+    if os.path.exists(place/name): return place/name
+    return next((p for p in _entries(place) if p.name.lower() == name.lower() and p.exists()), None)
+
 def _archives(place: Path, name: str) -> list[Path]:
     "All files in `place` that look like an archive of that name, those first that can be unpacked"
-    try: files = [p for p in place.iterdir() if p.name.lower().startswith(f'{name.lower()}.') and p.is_file()]
-    except OSError: return [] # no such folder, or one that may not be read
+    files = [p for p in _entries(place) if p.name.lower().startswith(f'{name.lower()}.') and p.is_file()]
     packed = re.compile(r'\.(t[abgx]z\w*|tar|zip|7z|rar|gz|bz2|xz|zst|tar\.\w+)').fullmatch
     files = [p for p in files if packed(p.name.lower()[len(name):])]
     return sorted(files, key=lambda p: (_rank(p, name), p.name))
@@ -256,13 +265,15 @@ def _rank(archive: Path, name: str) -> int:
 def _at(place: Path, s: DataSet) -> tuple[Path | None, list[Path]]:
     "The set in this place, from its folder, file or archive, or None; and the archives of it that were not taken"
     archives = _archives(place, s.name)
-    path = place/s.name
-    if os.path.exists(path): return verify(path, False) if (path/_MADE).exists() else path, archives
+    if path := _named(place, s.name): return verify(path, False) if (path/_MADE).exists() else path, archives
     if not archives or not s.needs or _rank(archives[0], s.name) == len(_ARCHIVES): return None, archives
     stat = archives[0].stat()
     key = hashlib.sha256(f'{archives[0].resolve()}|{stat.st_size}|{stat.st_mtime_ns}'.encode()).hexdigest()[:16]
     dest = cache_dir()/'unpacked'/key/s.folder
-    return _made_once(dest, lambda part: _unpack(archives[0], part, s.folder), name=s.name), archives[1:]
+    made = _made_once(dest, lambda part: _unpack(archives[0], part, s.folder), name=s.name)
+    try: _known(made, s)
+    except ValueError as e: raise ValueError(f"{archives[0]} does not hold {s.name!r}: unpacked, {e}") from None
+    return made, archives[1:]
 
 def _download(s: DataSet) -> Path:
     "The set, fetched by fastai"

@@ -33,7 +33,8 @@ def _inside(name: str, folder: str) -> Path:
     parts = name.removeprefix('./').split('/')
     if name.startswith('/') or '..' in parts or any(c in name for c in '\\:\0'):
         raise ValueError(f"holds {name!r}, which would be written outside its folder")
-    if parts[0] not in (folder, '.', ''): raise ValueError(f"holds {name!r} and not only the folder {folder!r}")
+    if parts[0].lower() not in (folder.lower(), '.', ''):
+        raise ValueError(f"holds {name!r} and not only the folder {folder!r}")
     return Path(*parts[1:])
 
 # %% ../../nbs/lib/00_data_store.ipynb #40c650e8
@@ -65,6 +66,11 @@ def _tar_entries(archive: Path, zipped: bool) -> Iterator[tuple[str, IO[bytes] |
 # %% ../../nbs/lib/00_data_store.ipynb #b35ccf32
 _DAMAGED = EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile, RuntimeError
 
+def _of_finder(name: str) -> bool:
+    "Whether an entry is what macOS adds to an archive: no data of anybody's"
+    last = name.rstrip('/').split('/')[-1]
+    return name.startswith('__MACOSX/') or last == '.DS_Store' or last.startswith('._')
+
 def _unpack(archive: Path, part: Path, folder: str) -> None:
     "Write what the archive holds below `folder` to the empty folder `part`"
     mend = f"delete {archive} and fetch it again, or name another folder in COURSE_LIB_DATA"
@@ -72,6 +78,7 @@ def _unpack(archive: Path, part: Path, folder: str) -> None:
     is_zip = start in (b'PK\3\4', b'PK\5\6')
     try:
         for name, contents in _zip_entries(archive) if is_zip else _tar_entries(archive, start[:2] == b'\x1f\x8b'):
+            if _of_finder(name): continue
             dest = part/_inside(name, folder)
             (dest.parent if contents else dest).mkdir(parents=True, exist_ok=True)
             if contents:
@@ -135,9 +142,11 @@ def _made_once(dest: str | os.PathLike, make: Callable[[Path], None], **facts: o
         try:
             with _locked(dest.parent/f'.{dest.name}.lock'): _make(dest, make, facts)
         except OSError as e:
-            if e.errno not in (errno.EACCES, errno.EPERM, errno.EROFS): raise
-            raise PermissionError(f"{e.filename} cannot be written ({e.strerror}), so {dest} cannot be made; "
-                                  "name a folder that can be written in COURSE_LIB_CACHE") from e
+            in_the_way = isinstance(e, (FileExistsError, NotADirectoryError))
+            if not in_the_way and e.errno not in (errno.EACCES, errno.EPERM, errno.EROFS): raise
+            raise (type(e) if in_the_way else PermissionError)(
+                f"{e.filename} cannot be written ({e.strerror}), so {dest} cannot be made; name a folder that can be "
+                "written in COURSE_LIB_CACHE") from e
     return verify(dest, full=False)
 
 def _make(dest: Path, make: Callable[[Path], None], facts: dict) -> None:
@@ -171,7 +180,7 @@ def verify(
     path = Path(path)
     mend = f"delete the folder {path} and ask for it again"
     try: want = _facts(path)['files']
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"{path} has no {_MADE}, so course_lib did not make it; "
                          f"{mend}, or name another folder") from None
     except (json.JSONDecodeError, KeyError, UnicodeDecodeError):

@@ -135,6 +135,12 @@ def test_what_only_begins_like_an_archives_name(clean, capsys):
     assert capsys.readouterr().out == 'human_numbers: real, from root\n'
 
 
+@pytest.mark.parametrize('name', ['Human_Numbers', 'HUMAN_NUMBERS'])
+def test_a_folder_may_be_written_in_capitals(clean, name):
+    folder(clean/'root', [(n.replace('human_numbers', name), c) for n, c in NUMBERS])
+    assert get('human_numbers', root=clean/'root').samefile(clean/'root'/name)
+
+
 def test_quiet(clean, capsys, recwarn):
     get('mnist_sample', quiet=True)
     get('human_numbers', root=folder(clean/'root'), quiet=True)

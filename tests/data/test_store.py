@@ -52,6 +52,38 @@ def test_a_zip_as_its_publisher_ships_it(clean, capsys):
     verify(path)
 
 
+@pytest.mark.parametrize('ending', ENDINGS)
+@pytest.mark.parametrize('more', [[('__MACOSX/human_numbers/._train.txt', b'x'), ('human_numbers/.DS_Store', b'y')], [('.DS_Store', b'x')], [('._human_numbers', b'x'), ('human_numbers/._train.txt', b'y')]])
+def test_what_macos_adds_to_an_archive_is_left_out(clean, ending, more):
+    root = clean/'root'; root.mkdir()
+    make_archive(root/f'human_numbers{ending}', more + NUMBERS)
+    assert {p.name for p in get('human_numbers', root=root).iterdir()} == {'train.txt', 'valid.txt', '.made.json'}
+    make_archive(root/f'human_numbers{ending}', [('__MACOSX/../../evil.txt', b'x'), *NUMBERS])  # not written, wherever it points
+    assert len(list(get('human_numbers', root=root).iterdir())) == 3 and not list(clean.rglob('evil.txt'))
+
+
+@pytest.mark.parametrize('ending', ENDINGS)
+def test_the_folder_in_an_archive_may_be_written_in_capitals(clean, ending):
+    root = clean/'root'; root.mkdir()
+    make_archive(root/f'Human_Numbers{ending}', [(n.replace('human', 'HUMAN'), c) for n, c in NUMBERS])
+    assert (get('human_numbers', root=root)/'valid.txt').read_bytes() == NUMBERS[1][1]
+
+
+@pytest.mark.parametrize('ending', ENDINGS)
+def test_an_archive_with_the_folder_in_itself_is_named(clean, ending):
+    root = clean/'root'; root.mkdir()
+    make_archive(root/f'human_numbers{ending}', [(f'human_numbers/{n}', c) for n, c in NUMBERS])
+    with pytest.raises(ValueError, match=f"human_numbers{ending} does not hold 'human_numbers': unpacked, .*train.txt is not there"): get('human_numbers', root=root)
+    make_archive(root/f'human_numbers{ending}', [(f'wrap/{n}', c) for n, c in NUMBERS])
+    with pytest.raises(ValueError, match=f"human_numbers{ending} holds 'wrap/human_numbers/train.txt' and not only"): get('human_numbers', root=root)
+
+
+def test_a_file_where_a_folder_belongs_is_named(clean):
+    (clean/'file').write_text('x')
+    with pytest.raises(OSError, match='cannot be made; name a folder that can be written in COURSE_LIB_CACHE'): _made_once(clean/'file'/'sets'/'set', lambda part: None)
+    with pytest.raises(ValueError, match='file has no .made.json, so course_lib did not make it'): _made_once(clean/'file', lambda part: None)
+
+
 def test_a_zip_with_a_password(clean):
     root = clean/'root'; root.mkdir()
     raw = bytearray(make_archive(root/'human_numbers.zip', NUMBERS).read_bytes())

@@ -16,7 +16,7 @@ posix = pytest.mark.skipif(os.name == "nt", reason="home folders are found in an
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     "A home folder of our own, and no COURSE_LIB_CACHE"
-    monkeypatch.delenv("COURSE_LIB_CACHE", raising=False)
+    for name in ("COURSE_LIB_CACHE", "XDG_CACHE_HOME"): monkeypatch.delenv(name, raising=False)
     for name in ("HOME", "USERPROFILE"): monkeypatch.setenv(name, str(tmp_path))
     return tmp_path
 
@@ -25,6 +25,23 @@ def home(tmp_path, monkeypatch):
 def test_the_default_is_below_the_home_folder(home, monkeypatch, named):
     if named is not None: monkeypatch.setenv("COURSE_LIB_CACHE", named)
     assert cache_dir() == home/".cache"/"course_lib" and cache_dir().is_dir()
+
+
+def test_the_systems_cache_folder_is_used_where_it_is_named(home, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home/"caches"))
+    assert cache_dir() == home/"caches"/"course_lib"
+    monkeypatch.setenv("COURSE_LIB_CACHE", str(home/"mine"))
+    assert cache_dir() == home/"mine"
+    monkeypatch.delenv("COURSE_LIB_CACHE")
+    for ignored in ("", "caches", "./caches"):  # its specification: a relative path is ignored
+        monkeypatch.setenv("XDG_CACHE_HOME", ignored)
+        assert cache_dir() == home/".cache"/"course_lib"
+
+
+def test_a_relative_home_is_warned_of_as_such(home, monkeypatch):
+    for name in ("HOME", "USERPROFILE"): monkeypatch.setenv(name, "here")
+    monkeypatch.chdir(home)
+    with pytest.warns(UserWarning, match="^the home folder is a relative path"): assert cache_dir() == home/"here"/".cache"/"course_lib"
 
 
 @pytest.mark.parametrize("named", ["~", "~/deep/down"])
