@@ -37,6 +37,10 @@ def _rows(x: Tensor, target: Tensor, weights: Tensor, gradient: bool) -> tuple[T
     return torch.cat(parts).squeeze(1), grad
 
 # %% ../../nbs/lib/08_distillation_chunked.ipynb #d96b8005
+def _counted(terms: Tensor, weights: Tensor) -> Tensor:
+    "The terms `w CE` of a sum; 0 for a sample that counts nothing, even if its cross-entropy is infinite"
+    return torch.where(weights == 0, 0, terms)
+
 class _EagerCWTM(CWTMFunction):
     "`CWTMFunction` where operations run as they are written: large logits in chunks, with one buffer of their size"
     setup_context = torch.autograd.Function.setup_context  # `forward` saves
@@ -53,10 +57,12 @@ class _EagerCWTM(CWTMFunction):
         "The value, and for large logits the gradient with it"
         ctx.save_for_backward(x, target, weights)
         ctx.grad, ctx.large = None, _is_large(x) and value == 'weighted' and not target.is_floating_point()
-        if not ctx.large: return CWTMFunction.forward(x, target, weights, value)
+        if not ctx.large:
+            terms = _counted(CWTMFunction.forward(x, target, weights, 'each'), weights)
+            return terms if value == 'each' else terms.sum()
         early = gradient and x.dtype != torch.float16  # float16 has to be scaled before it is rounded
         ce, ctx.grad = _rows(x, target, weights, early)
-        return (weights*ce).sum()
+        return _counted(weights*ce, weights).sum()
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple:
@@ -70,6 +76,8 @@ class _EagerCWTM(CWTMFunction):
 
 def _weighted(x: Tensor, target: Tensor, weights: Tensor, each: bool) -> Tensor:
     "`Σ w_s CE_s`, or its terms"
-    value = 'each' if each else 'weighted'
-    if not _by_hand(): return CWTMFunction.apply(x, target, weights, value)
-    return _EagerCWTM.apply(x, target, weights, value, x.requires_grad and torch.is_grad_enabled())
+    if _by_hand():
+        value = 'each' if each else 'weighted'
+        return _EagerCWTM.apply(x, target, weights, value, x.requires_grad and torch.is_grad_enabled())
+    terms = _counted(CWTMFunction.apply(x, target, weights, 'each'), weights)
+    return terms if each else terms.sum()

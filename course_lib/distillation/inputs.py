@@ -34,7 +34,7 @@ class _Batch:
 
 def _classes_second(dim: int, student: Tensor, target: Any, teacher: Any) -> list:
     "The three with the classes, which stand in dimension `dim`, moved to dimension 1. Raises `IndexError`."
-    def moved(x: Any) -> Any: return x.movedim(dim, 1) if isinstance(x, Tensor) and x.ndim > 2 else x
+    def moved(x: Any) -> Any: return x.movedim(dim, 1) if isinstance(x, Tensor) and x.ndim > 1 else x
     soft = isinstance(target, Tensor) and isinstance(student, Tensor) and target.shape == student.shape
     return [moved(student), moved(target) if soft else target, moved(teacher)]
 
@@ -46,7 +46,7 @@ def _batch(
     reduction: str = 'mean', # 'mean', 'sum' or 'none'
     weight: Tensor | None = None, # [C], a weight per class
     label_smoothing: float = 0.0, # 0 to 1
-    dim: int = 1, # the dimension of the classes, where there are more than two
+    dim: int = 1, # the dimension of the classes, where there are samples too
 ) -> _Batch: # what the loss works on
     "Look at all that a loss is given. Raises `TypeError`, `ValueError` and `IndexError`."
     if dim != 1: student_logits, target, teacher_logits = _classes_second(dim, student_logits, target, teacher_logits)

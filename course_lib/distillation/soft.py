@@ -8,8 +8,6 @@ Docs: https://course-lib.github.io/course_lib/lib/distillation_soft.html.md"""
 __all__ = ['kd_loss', 'ban_loss', 'permute_non_argmax', 'dkpp_loss']
 
 # %% ../../nbs/lib/08_distillation_soft.ipynb #320a02ed
-import math
-
 import torch
 from torch import Tensor
 
@@ -38,9 +36,12 @@ def _need_target(target: Tensor | None, option: str, value: float) -> None:
     if target is not None: return
     raise ValueError(f"target must be given when the labels have a share, got None with {option}={value}")
 
-def _finite(p: Tensor) -> Tensor:
-    "The teacher's probabilities [N, C, …]. Raises `ValueError` where they are not finite."
-    require(p.sum(1).isfinite(), "teacher_logits is not finite in some sample")
+def _finite(p: Tensor, b: _Batch) -> Tensor:
+    "The teacher's probabilities [N, C, …], 0 for a sample that counts nothing. Raises `ValueError` if not finite."
+    if b.counts is not None: p = p.masked_fill((b.counts == 0)[:, None], 0)
+    total = p.sum(1)
+    require(total.isfinite(), "teacher_logits is not finite in some sample (mend the teacher, or give such samples the "
+            "label ignore_index): its probabilities must have a finite sum", values=total)
     return p
 
 def _expected(p: Tensor, values: Tensor) -> Tensor:
@@ -64,13 +65,15 @@ def _reduced(b: _Batch, losses: Tensor, reduction: str, normalizer: Normalizer =
     return b.reduced(loss/(total + (total == 0)))
 
 # %% ../../nbs/lib/08_distillation_soft.ipynb #10a86964
+_HOT = 32.  # hotter than this, T² makes float32's rounding a visible part of the loss: float64 then
+
 @like_torch
 def kd_loss(
     student_logits: Tensor, # [C], [N, C] or [N, C, d1, …], floating point
     target: Tensor | None, # [N, …] int64 or [N, C, …] probabilities; may be None with alpha=1
     teacher_logits: Tensor, # [N, C, …] as the student's; never gets a gradient
     *,
-    temperature: float = 4.0, # > 0; both softmaxes are taken of logits/temperature
+    temperature: float = 4.0, # 1e-6 to 1e6; both softmaxes are taken of logits/temperature
     alpha: float = 0.9, # 0 to 1: the teacher's share; the labels' cross-entropy has the rest
     ignore_index: int = -100, # samples with this label count nowhere
     reduction: str = 'mean', # 'mean' over samples, 'sum' or 'none'
@@ -85,7 +88,7 @@ def kd_loss(
         student_logits: [C], [N, C] or [N, C, d1, …], floating point
         target: [N, …] int64 or [N, C, …] probabilities; may be None with alpha=1
         teacher_logits: [N, C, …] as the student's; never gets a gradient
-        temperature: > 0; both softmaxes are taken of logits/temperature
+        temperature: 1e-6 to 1e6; both softmaxes are taken of logits/temperature
         alpha: 0 to 1: the teacher's share; the labels' cross-entropy has the rest
         ignore_index: samples with this label count nowhere
         reduction: 'mean' over samples, 'sum' or 'none'
@@ -95,12 +98,13 @@ def kd_loss(
     Returns:
         a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
     """
-    if not 0 < temperature < math.inf: raise ValueError(f"temperature must be positive and finite, got {temperature}")
+    check_between('temperature', temperature, 1e-6, 1e6)
     check_between('alpha', alpha, 0, 1)
     if alpha < 1: _need_target(target, 'alpha', alpha)
     b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction, dim, normalizer)
-    log_p, log_q = (torch.log_softmax(x/temperature, 1, dtype=b.wide) for x in (b.teacher, b.student))
-    losses = alpha*temperature**2*_expected(_finite(log_p.exp()), log_p - log_q)
+    wide = torch.float64 if temperature > _HOT else b.wide
+    log_p, log_q = (torch.log_softmax(x.to(wide)/temperature, 1) for x in (b.teacher, b.student))
+    losses = alpha*temperature**2*_expected(_finite(log_p.exp(), b), log_p - log_q)
     if alpha < 1: losses = losses + (1 - alpha)*_label_loss(b)
     return _reduced(b, losses, reduction, normalizer)
 
@@ -137,7 +141,7 @@ def ban_loss(
     if label_weight: _need_target(target, 'label_weight', label_weight)
     b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction, dim, normalizer)
     p, log_q = torch.softmax(b.teacher, 1, dtype=b.wide), torch.log_softmax(b.student, 1, dtype=b.wide)
-    losses = -_expected(_finite(p), log_q)
+    losses = -_expected(_finite(p, b), log_q)
     if label_weight: losses = losses + label_weight*_label_loss(b)
     return _reduced(b, losses, reduction, normalizer)
 
@@ -166,6 +170,7 @@ def _permuted(probs: Tensor, fixed: Tensor | None, generator: torch.Generator | 
     place = torch.where(stays, classes + len(classes), classes).argsort(-1)  # the others, in order; then what stays
     return p.scatter(-1, place, p.gather(-1, source)).movedim(-1, 1)
 
+@like_torch
 def permute_non_argmax(
     probs: Tensor, # probabilities [N, C, …]
     generator: torch.Generator | None = None, # where they come from, on any device; torch's global one if None
@@ -211,7 +216,7 @@ def dkpp_loss(
         a scalar, or [N, …] with 'none', in the dtype of `student_logits` (float32 under autocast)
     """
     b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction, dim, normalizer)
-    p = _finite(torch.softmax(b.teacher, 1, dtype=b.wide))
-    p = _permuted(p, b.teacher.eq(-math.inf), generator)  # what is ruled out stays so
+    p = _finite(torch.softmax(b.teacher, 1, dtype=b.wide), b)
+    p = _permuted(p, p == 0, generator)  # what is ruled out stays so
     losses = -_expected(p, torch.log_softmax(b.student, 1, dtype=b.wide))
     return _reduced(b, losses, reduction, normalizer)

@@ -30,8 +30,9 @@ if TYPE_CHECKING: import fastai.callback.core, fastai.data.core
 def _logits_of(output: Any) -> Tensor:
     "The logits in what a model returned: a tensor, or what holds them as `logits`. Raises `TypeError`."
     logits = output.get('logits') if isinstance(output, Mapping) else getattr(output, 'logits', output)
-    if isinstance(logits, Tensor): return logits
-    raise TypeError(f"a model must return logits, or something that holds them as .logits, got {type(output).__name__}")
+    if isinstance(logits, Tensor) and logits.is_floating_point(): return logits
+    got = f"{logits.dtype} numbers" if isinstance(logits, Tensor) else type(output).__name__
+    raise TypeError(f"a model must return logits, or something that holds them as .logits, got {got}")
 
 def _teacher_logits(teacher: nn.Module, *xb: Any, **named: Any) -> Tensor:
     "The teacher's logits in eval mode and without a graph; its modes are put back"
@@ -50,7 +51,7 @@ def _check_distinct(model: nn.Module, others: Sequence[nn.Module], name: str) ->
 class Ensemble(nn.Module):
     """The mean of several models' probabilities, as logits: their logarithm (BANE, arXiv 1805.04770, section 3.1).
 
-    Raises `ValueError` without models or if one stands in it twice.
+    Raises `ValueError` without models or if one stands in it twice, `TypeError` for what is no list of models.
 
     Args:
         models: at least one; each gives logits [N, C, …], or holds them in `.logits`
@@ -60,7 +61,11 @@ class Ensemble(nn.Module):
         models: Sequence[nn.Module], # at least one; each gives logits [N, C, …], or holds them in `.logits`
     ) -> None:
         super().__init__()
+        if isinstance(models, nn.Module) and not isinstance(models, nn.ModuleList):
+            raise TypeError(f"models must be a list of models, got one {type(models).__name__}: put it into a list")
         models = list(models)
+        if other := [type(m).__name__ for m in models if not isinstance(m, nn.Module)]:
+            raise TypeError(f"models must be a list of nn.Modules, got {other[0]} in it; of a Learner give its .model")
         different = len({id(m) for m in models})
         if not models or different < len(models):
             raise ValueError(f"models must be one or more different model objects, "
@@ -72,7 +77,8 @@ class Ensemble(nn.Module):
         *xb: Any, # what each model is called with
         **named: Any, # what each model is called with by name
     ) -> Tensor: # [N, C, …]: softmax over dimension 1 gives the mean probability
-        """The logarithm of the mean probability. Raises `TypeError` for a model that returns no logits.
+        """The logarithm of the mean probability. Raises `TypeError` for a model that returns no logits,
+        `ValueError` for logits of different shapes.
 
         Args:
             *xb: what each model is called with
@@ -81,7 +87,11 @@ class Ensemble(nn.Module):
         Returns:
             [N, C, …]: softmax over dimension 1 gives the mean probability
         """
-        log_p = torch.stack([torch.log_softmax(_logits_of(m(*xb, **named)), 1) for m in self.models])
+        logits = [_logits_of(m(*xb, **named)) for m in self.models]
+        shapes = list(dict.fromkeys(tuple(z.shape) for z in logits))
+        if len(shapes) > 1 or len(shapes[0]) < 2:
+            raise ValueError(f"the models' logits must have one shape [N, C, …], got {' and '.join(map(str, shapes))}")
+        log_p = torch.stack([torch.log_softmax(z, 1) for z in logits])
         return log_p.logsumexp(0) - math.log(len(log_p))
 
 # %% ../../nbs/lib/08_distillation_training.ipynb #5056e9da

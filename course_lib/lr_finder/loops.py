@@ -222,7 +222,10 @@ class _Loop:
     def _own_step(self, batches: Iterator) -> float:
         "One call of the user's step"
         loss = self.step(_moved(next(batches), self.device))  # type: ignore[misc]
-        return float(_checked(loss, False).detach()) if isinstance(loss, Tensor) else float(loss)
+        if isinstance(loss, Tensor): return float(_checked(loss, False).detach())
+        try: return float(loss)
+        except (TypeError, ValueError):
+            raise TypeError(f"step= must return the loss, one number, got {type(loss).__name__}") from None
 
     def _one_step(self, batches: Iterator) -> float:
         "One optimizer step"

@@ -90,7 +90,23 @@ def test_models_that_hold_their_logits(kind):
     torch.testing.assert_close(teacher_confidence(Ensemble([model, Body()]), DataLoader(Named(), 7)), WANT["max"])
 
 
-@pytest.mark.parametrize("kind", [lambda x: (x, x), lambda x: {"scores": x}, lambda x: None])
+@pytest.mark.parametrize("models, said", [(nn.Linear(4, 3), "got one Linear"), (nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 3)), "got one Sequential: put it into a list"),
+                                          ([lambda x: x], "got function in it"), ([nn.Linear(4, 3), "model"], "got str in it")])
+def test_what_is_no_list_of_models_is_named(models, said):
+    with pytest.raises(TypeError, match=said): Ensemble(models)
+
+
+def test_lists_of_models_of_every_kind():
+    for models in (nn.ModuleList([plain, Body()]), (m for m in (plain, Body())), (plain, Body())):
+        torch.testing.assert_close(Ensemble(models)(X), torch.log_softmax(plain(X), 1))
+
+
+def test_logits_of_different_shapes_are_named():
+    with pytest.raises(ValueError, match=r"one shape \[N, C, …\], got \(20, 3\) and \(20, 5\)"): Ensemble([plain, nn.Linear(4, 5)])(X)
+    with pytest.raises(ValueError, match=r"got \(3,\)"): Ensemble([plain])(X[0])
+
+
+@pytest.mark.parametrize("kind", [lambda x: x.argmax(1), lambda x: x.long(), lambda x: {"logits": None}, lambda x: [x], lambda x: (x, x), lambda x: {"scores": x}, lambda x: None])
 def test_models_without_logits_are_named(kind):
     with pytest.raises(TypeError, match="must return logits"): teacher_confidence(Body(kind), parts())
     with pytest.raises(TypeError, match="must return logits"): Ensemble([Body(kind)])(X)

@@ -106,6 +106,89 @@ def test_dkpp_leaves_ruled_out_classes_alone():
     assert dkpp_loss(torch.where(some.isinf(), -math.inf, 0.), y, some).isfinite()  # each row has its own
 
 
+@pytest.mark.parametrize("low", [-1e9, -1e4, torch.finfo(torch.float32).min])
+def test_dkpp_leaves_classes_alone_that_have_no_probability(low):
+    "Masks of transformers are large negative numbers, which a softmax makes 0 of"
+    x, y, t, k = ruled_out(200, 6, 4)
+    x, t = x.float(), t.float()
+    x[:, k:] = t[:, k:] = low
+    assert dkpp_loss(x, y, t, generator=torch.Generator().manual_seed(0)) < 20
+
+
+SOFT = {"kd": kd_loss, "kd, teacher alone": lambda x, y, t, **k: kd_loss(x, y, t, alpha=1., **k), "ban": ban_loss, "ban+l": LOSSES["ban"], "dkpp": dkpp_loss}
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("loss", SOFT.values(), ids=SOFT)
+def test_a_teacher_need_not_be_finite_where_nothing_counts(loss, bad):
+    "Attention over nothing but padding is NaN, and padding is ignored"
+    x, y, t = batch((4, 3, 5), torch.float64)
+    x, t, y = x.movedim(1, -1), t.movedim(1, -1), y.clone()  # [B, T, V]
+    y[0, 1] = y[2, 4] = -100
+    more = lambda: {"generator": torch.Generator().manual_seed(0)} if loss is dkpp_loss else {}
+    a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
+    want = loss(a, y, t, dim=-1, **more())
+    t[0, 1], t[2, 4, 0] = bad, math.nan
+    got = loss(b, y, t, dim=-1, **more())
+    torch.testing.assert_close(got, want)
+    torch.testing.assert_close(torch.autograd.grad(got, b)[0], torch.autograd.grad(want, a)[0])
+    y[0, 1] = 0
+    with pytest.raises(ValueError, match="teacher_logits is not finite in some sample .*got nan at .0, 1."): loss(x, y, t, dim=-1)
+
+
+def test_a_student_may_be_nan_where_nothing_counts_as_in_torch():
+    x, y, t = batch((4, 3), torch.float64)
+    y = y.index_fill(0, torch.tensor([1]), -100)
+    for loss in (kd_loss, ban_loss, LOSSES["ban"], *(v for n, v in RULED.items() if n in ("cwtm", "cwtm, label"))):
+        for reduction in ("mean", "sum", "none"):
+            want = loss(x, y, t, reduction=reduction)
+            torch.testing.assert_close(loss(x.index_fill(0, torch.tensor([1]), math.nan), y, t, reduction=reduction), want)
+    wide = torch.zeros(300, 3000).index_fill(0, torch.tensor([1]), math.nan).requires_grad_()  # where the gradient is made in the forward pass
+    y = torch.zeros(300, dtype=torch.int64).index_fill(0, torch.tensor([1]), -100)
+    torch.testing.assert_close(cwtm_loss(wide, y, torch.zeros(300, 3000)), torch.tensor(math.log(3000)))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_label_that_student_and_teacher_rule_out_has_no_weight(compiled):
+    x, y, t, k = ruled_out()
+    x[0, k:] = t[0, k:] = -math.inf
+    y[0] = k
+    loss = lambda x, reduction: cwtm_loss(x, y, t, weigh="label", reduction=reduction)
+    if compiled: loss = torch.compile(loss, backend="eager")
+    want = cwtm_loss(x[1:], y[1:], t[1:], weigh="label")
+    x.requires_grad_()
+    got = loss(x, "mean")
+    torch.testing.assert_close(got, want)
+    assert loss(x, "none")[0] == 0 and torch.autograd.grad(got, x)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("shape", [(3, 3), (5, 3)])
+def test_classes_may_stand_first(name, shape):
+    "[C, N]: also where as many samples as classes hide the mistake"
+    loss, (x, y, t) = LOSSES[name], batch(shape, torch.float64)
+    seeded = lambda: {"generator": torch.Generator().manual_seed(0)} if "dkpp" in name else {}
+    torch.testing.assert_close(loss(x.T, y, t.T, dim=0, **seeded()), loss(x, y, t, **seeded()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("temperature", [1e-3, 1., 31., 33., 100., 1e3, 1e4, 1e6])
+def test_kd_at_any_temperature(temperature, dtype):
+    "T² magnifies what rounding leaves of a small divergence"
+    x, y, t = (3*v if v.is_floating_point() else v for v in batch((6, 5), dtype))
+    p, q = ((v.double()/temperature).log_softmax(1) for v in (t, x))
+    x = x.clone().requires_grad_()
+    got, want = kd_loss(x, None, t, temperature=temperature, alpha=1.), temperature**2*F.kl_div(q, p, log_target=True, reduction="batchmean")
+    small = dtype in (torch.float16, torch.bfloat16)
+    torch.testing.assert_close(got.double(), want, rtol=2e-2 if small else 2e-3, atol=1e-3, check_dtype=False)
+    assert got.dtype == dtype and torch.autograd.grad(got, x)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("temperature, kind", [(0, ValueError), (-1., ValueError), (math.inf, ValueError), (math.nan, ValueError), (1e30, ValueError), (1e-30, ValueError), ("4", TypeError), (None, TypeError)])
+def test_impossible_temperatures_are_named(temperature, kind):
+    with pytest.raises(kind, match="temperature must be"): kd_loss(*batch((6, 5)), temperature=temperature)
+
+
 def test_a_class_that_only_the_student_rules_out_is_infinitely_wrong():
     x, y, t, k = ruled_out()
     x[:, k:] = -math.inf

@@ -484,6 +484,8 @@ def test_bad_input_is_named_and_changes_nothing():
     bad('Module', TypeError, model=lambda x: x)
     bad('step= needs opt', opt=None, step=lambda b: 0.)
     bad('inside step', step=lambda b: 0., accumulate=2)
+    for returned, kind in ((None, 'NoneType'), ({'loss': 1.}, 'dict'), ((1., 2.), 'tuple'), ('x', 'str')):
+        bad(f'step= must return the loss, one number, got {kind}', TypeError, step=lambda b: returned)
     bad('step=', TypeError, dl=DataLoader(data.x, 8))
     bad('lazy', model=(lazy := nn.LazyLinear(1)), opt=torch.optim.Adam(lazy.parameters()))
     bad('above 0', opt=torch.optim.SGD((n := Net()).parameters(), 0.), model=n)
