@@ -8,6 +8,7 @@ Docs: https://course-lib.github.io/course_lib/lib/state.html.md"""
 __all__ = ['GENERATORS', 'modes_kept', 'random_state_kept', 'closed_over', 'Snapshot', 'put_back']
 
 # %% ../nbs/lib/00_state.ipynb #f851818b
+import contextvars
 import gc
 import random
 import signal
@@ -15,6 +16,9 @@ import sys
 import sysconfig
 import threading
 import types
+import warnings
+import weakref
+from array import array
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -127,8 +131,9 @@ def _is_foreign(thing: object) -> bool:
     return _foreign(str(kind.__module__))
 
 # %% ../nbs/lib/00_state.ipynb #6ff5f997
-def _tensor_state(tensor: Tensor) -> tuple[Callable[[], None], int]:
-    "What puts a leaf tensor back, and how many bytes that holds"
+def _tensor_state(tensor: Tensor) -> tuple[Callable[[], object], int]:
+    "What puts a tensor back, and how many bytes that holds"
+    if not tensor.is_leaf: return partial(tensor.data.copy_, tensor.data.clone()), tensor.numel()*tensor.element_size()
     if nn.parameter.is_lazy(tensor):
         raise ValueError("the model has lazy parameters, which cannot be put back: run one batch through it first")
     grad, needs_grad, data = tensor.grad, tensor.requires_grad, tensor.data
@@ -172,6 +177,26 @@ def _members_state(members: 'list | deque | set') -> Callable[[], None]:
     return put
 
 # %% ../nbs/lib/00_state.ipynb #42ac9ecd
+def _buffer_state(numbers: 'bytearray | array') -> Callable[[], None]:
+    "What puts the numbers of a bytearray or an array of python's back"
+    old = numbers[:]
+    def put() -> None: numbers[:] = old   # type: ignore[assignment, index]
+    return put
+
+def _context_state(variable: contextvars.ContextVar) -> tuple[Callable[[], object], list]:
+    "What sets a context variable as before, and what it holds"
+    try: old = variable.get()
+    except LookupError: return lambda: None, []
+    return partial(variable.set, old), [old]
+
+def _iterator_state(iterator: Iterator) -> Callable[[], object]:
+    "What moves an iterator over a list or range back; one that cannot go back is said"
+    state = () if isinstance(iterator, types.GeneratorType) else iterator.__reduce__()   # type: ignore[operator]
+    if len(state) == 3 and hasattr(iterator, '__setstate__'): return partial(iterator.__setstate__, state[2])
+    warnings.warn(f"a {type(iterator).__name__} that is reached cannot be put back: what is taken from it is gone; "
+                  "make it inside, or pass what it is made of", stacklevel=2)
+    return lambda: None
+
 def _slots_state(thing: object) -> tuple[Callable[[], None], list]:
     "What puts the `__slots__` of an object back, and what they hold"
     names = {n for kind in type(thing).__mro__ for n in _slots(kind)}
@@ -198,9 +223,20 @@ def _is_own(name: 'str | None') -> bool:
     return not file.startswith(_INSTALLED) if file else name not in sys.builtin_module_names
 
 def _code_names(code: types.CodeType) -> set[str]:
-    "The globals and attributes that a piece of code, and those inside it, name"
+    "The globals, attributes and modules that a piece of code, and those inside it, name, also as strings"
     inside = [_code_names(const) for const in code.co_consts if isinstance(const, types.CodeType)]
-    return set(code.co_names).union(*inside)
+    strings = {const for const in code.co_consts if isinstance(const, str) and const.isidentifier()}
+    return set(code.co_names).union(strings, *inside)
+
+def _own_modules(named: Iterable[object], names: set[str]) -> list[types.ModuleType]:
+    "The modules of the user's among some things, those of these names, and those that stand in them under these names"
+    todo, found = [*named, *(sys.modules.get(name) for name in names)], {}   # type: ignore[var-annotated]
+    while todo:
+        module = todo.pop()
+        if not isinstance(module, types.ModuleType) or id(module) in found or not _is_own(module.__name__): continue
+        found[id(module)] = module
+        todo += [vars(module)[name] for name in names if name in vars(module)]
+    return list(found.values())
 
 # %% ../nbs/lib/00_state.ipynb #2369bba6
 def _names_state(space: dict, names: set[str]) -> tuple[Callable[[], None], list]:
@@ -254,6 +290,15 @@ def _is_loader(thing: object) -> bool:
     "Whether `thing` gives batches of a data set"
     if isinstance(thing, nn.Module) or not hasattr(thing, '__iter__'): return False
     return 'dataset' in getattr(thing, '__dict__', {})
+
+def _passed_on(thing: Any) -> Iterable | None:
+    "What a thing holds that only leads to others; None for anything else"
+    if isinstance(thing, (tuple, frozenset)): return thing
+    if isinstance(thing, types.MethodType): return (thing.__self__, thing.__func__)
+    if isinstance(thing, partial): return (thing.func, thing.args, thing.keywords)
+    if isinstance(thing, (classmethod, staticmethod)): return (thing.__func__,)
+    if isinstance(thing, property): return (thing.fget, thing.fset)
+    return (thing(),) if isinstance(thing, weakref.ref) else None
 
 def _own_generators(dataset: object) -> list:
     "The generators that a data set keeps"
@@ -323,30 +368,47 @@ class Snapshot:
     def _note(self, thing: object, light: bool) -> Iterable:
         "Write down `thing` itself and return what it holds"
         if isinstance(thing, (Tensor, np.ndarray)): return () if light else self._note_numbers(thing)
-        if isinstance(thing, GENERATORS): self._generators.append(_generator_state(thing)); return ()
         if isinstance(thing, (dict, list, deque, set)):
             members = self._note_container(thing, light)
             return members if type(thing) in _CONTAINERS else [*members, *self._note_attributes(thing, light)]
-        if isinstance(thing, (tuple, frozenset)): return thing
-        if isinstance(thing, types.MethodType): return (thing.__self__, thing.__func__)
-        if isinstance(thing, partial): return (thing.func, thing.args, thing.keywords)
         if isinstance(thing, (types.FunctionType, type)):
             return () if light else self._note_class(thing) if isinstance(thing, type) else self._note_function(thing)
-        if isinstance(thing, (classmethod, staticmethod)): return (thing.__func__,)
-        if isinstance(thing, property): return (thing.fget, thing.fset)
+        held = _passed_on(thing)
+        if held is None: held = self._note_state(thing, light)
+        if held is not None: return held
         return () if _is_foreign(thing) else self._note_attributes(thing, light)
+
+    def _note_state(self, thing: object, light: bool) -> Iterable | None:
+        "Write down what has a state of its own and no attributes, and return what it holds; None for anything else"
+        held: list = []
+        if isinstance(thing, GENERATORS): self._generators.append(_generator_state(thing))
+        elif isinstance(thing, (bytearray, array)): self._undo.append(_buffer_state(thing))
+        elif isinstance(thing, contextvars.ContextVar):
+            undo, held = _context_state(thing)
+            self._undo.append(undo)
+        elif isinstance(thing, Iterator) and type(thing).__module__ in ('builtins', 'itertools'):
+            if not light: self._undo.append(_iterator_state(thing))
+        else: return None
+        return held
 
     def _note_numbers(self, thing: 'Tensor | np.ndarray') -> Iterable:
         "Copy a tensor that training can change, or an array"
         if isinstance(thing, Tensor):
-            if not thing.is_leaf or thing.layout != torch.strided: return ()
+            if thing.layout != torch.strided: return ()
             undo, nbytes = _tensor_state(thing)
-            self._leaves.append(thing)
+            if thing.is_leaf: self._leaves.append(thing)
         elif not thing.flags.writeable: return ()
         else: undo, nbytes = partial(np.copyto, thing, thing.copy()), thing.nbytes
         self._undo.append(undo)
         self.nbytes += nbytes
-        return thing.tolist() if isinstance(thing, np.ndarray) and thing.dtype == object else ()
+        if isinstance(thing, Tensor): return self._note_hooks(thing)
+        return thing.tolist() if thing.dtype == object else ()
+
+    def _note_hooks(self, tensor: Tensor) -> Iterable:
+        "Write down the attributes that a tensor was given, and return them and its hooks"
+        hooks = [h for h in (tensor._backward_hooks, getattr(tensor, '_post_accumulate_grad_hooks', None)) if h]
+        for hook in (hook for each in hooks for hook in each.values()): self._observers.add(id(hook))
+        return [*hooks, *(self._note_container(vars(tensor), False) if vars(tensor) else ())]
 
     def _note_container(self, thing: 'dict | list | deque | set', light: bool) -> Iterable:
         "Write down the members of a container"
@@ -363,9 +425,9 @@ class Snapshot:
         states = [_cells_state(function)]
         if _is_own(function.__module__):
             names = _code_names(function.__code__)
-            spaces = [v for v in _names_state(function.__globals__, names)[1] if isinstance(v, types.ModuleType)]
-            own = [vars(module) for module in spaces if _is_own(module.__name__)]
-            states += [_names_state(space, names) for space in (function.__globals__, *own)]
+            spaces = {id(space): space for space in (function.__globals__, *map(vars, _own_modules(
+                [*_names_state(function.__globals__, names)[1], *states[0][1]], names)))}
+            states += [_names_state(space, names) for space in spaces.values()]
         self._undo += [undo for undo, _ in states]
         held = [function.__defaults__, function.__kwdefaults__, *(value for _, values in states for value in values)]
         if id(function) in self._observers: held = [tuple(v) if isinstance(v, list) else v for v in held]

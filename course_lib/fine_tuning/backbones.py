@@ -40,13 +40,16 @@ def _torchvision_names() -> tuple[str, ...]:
     return tuple(torchvision.models.list_models(module=torchvision.models))
 
 def _source_of(
-    arch: str | Callable, # a name, or a function of `torchvision.models`
+    arch: str | Callable, # a name, or a function of `torchvision.models` or of timm
 ) -> tuple[str, str]: # the name, and 'course', 'timm' or 'torchvision'
     "Where an architecture comes from. Raises `ValueError` that offers the nearest names."
     if callable(arch):
         name = getattr(arch, '__name__', '')
-        if name in _torchvision_names(): return name, 'torchvision'
-        raise ValueError(f"arch must be a name or a function of torchvision.models, got {arch!r}")
+        if name in _torchvision_names() and getattr(torchvision.models, name) is arch: return name, 'torchvision'
+        if timm.is_model(name) and timm.model_entrypoint(name) is arch: return name, 'timm'
+        raise ValueError(f"arch must be a name, or a function of torchvision.models or timm, got {arch!r}; a network "
+                         "of your own goes to fastai's Learner as it is")
+    if not isinstance(arch, str): raise ValueError(f"arch must be a name such as 'resnet18', got {arch!r}")
     if arch == 'resnet10': return arch, 'course'
     if not arch.startswith('hf') and timm.is_model(arch): return arch, 'timm'
     if arch in _torchvision_names(): return arch, 'torchvision'

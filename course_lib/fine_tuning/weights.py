@@ -137,15 +137,26 @@ def load_weights(
     Returns:
         the same model
     """
+    if not isinstance(weights, (str, os.PathLike, Mapping)):
+        raise TypeError("weights must be a file, or tensors by name such as model.state_dict(), "
+                        f"got {type(weights).__name__}")
     said = 'the mapping of weights' if isinstance(weights, Mapping) else Path(weights).name
     held = weights if isinstance(weights, Mapping) else _read_weights(Path(weights))
-    own, left = model.state_dict(), tuple(skip)
+    own, left = model.state_dict(), (skip,) if isinstance(skip, str) else tuple(skip)
     names = dict(zip(_unwrapped(own), own))  # bare name: the model's own
     wanted = {n for n in names if not n.startswith(left) and not n.endswith('num_batches_tracked')}
     state = {n: t for n, t in _chosen(held, wanted, said).items() if not n.startswith(left)}
     _check_fit({n: own[name] for n, name in names.items()}, state, wanted, said)
     model.load_state_dict(own | {names[n]: t for n, t in state.items()})
     return model
+
+def _check_numbers(name: str, found: Tensor, tensor: Tensor, said: str) -> None:
+    "Raise for numbers that a copy would change or leave out"
+    if found.is_meta: raise ValueError(f"{said}: tensor {name!r} has a shape and no numbers (it is on the meta device)")
+    kinds = (found.is_floating_point(), found.is_complex()), (tensor.is_floating_point(), tensor.is_complex())
+    if kinds[0] != kinds[1] and not name.endswith('num_batches_tracked'):
+        raise ValueError(f"{said}: tensor {name!r} is of {found.dtype}, the model wants {tensor.dtype}: quantised "
+                         "weights must be turned back (dequantised) first")
 
 def _check_fit(own: dict[str, Tensor], state: dict[str, Tensor], wanted: set[str], said: str) -> None:
     "Raise for the first tensor that is missing, has another shape, or is too many"
@@ -154,6 +165,7 @@ def _check_fit(own: dict[str, Tensor], state: dict[str, Tensor], wanted: set[str
         if name in state and state[name].shape != tensor.shape:
             raise ValueError(f"{said}: tensor {name!r} has shape {list(state[name].shape)}, "
                              f"the model wants {list(tensor.shape)}: {mend}")
+        if name in state: _check_numbers(name, state[name], tensor, said)
         if name in wanted and name not in state:
             raise ValueError(f"{said} holds no tensor {name!r}, which the model has with shape {list(tensor.shape)}: "
                              f"{mend}")

@@ -11,7 +11,9 @@ __all__ = ['find_lr', 'one_cycle', 'put_back']
 import math
 import types
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -61,26 +63,45 @@ def _final_losses(loop: '_Loop | _LearnerLoop', rates: Sequence[float], steps: i
     return out
 
 # %% ../../nbs/lib/05_lr_finder_search.ipynb #970c2c29
-def _may_hold(thing: Any, heavy: Sequence[object], seen: tuple = ()) -> bool:
-    "Whether `thing` could keep one of `heavy` alive; `seen` are the things that it stands in"
+def _may_hold(thing: Any, heavy: Sequence[object], seen: set[int] | None = None) -> bool:
+    "Whether `thing` could keep one of `heavy` alive; `seen` are the ids of what was looked at on the way"
+    seen = set() if seen is None else seen
     if any(thing is h for h in heavy): return True
-    if any(thing is s for s in seen): return False  # a function that calls itself closes over itself
-    seen = (*seen, thing)
-    if isinstance(thing, nn.Module): return any(m is h for m in thing.modules() for h in heavy)
-    if isinstance(thing, (list, tuple)): return any(_may_hold(part, heavy, seen) for part in thing)
+    if id(thing) in seen or isinstance(thing, _LIGHT): return False
+    seen.add(id(thing))
+    parts = _parts(thing)
+    return parts is None or any(_may_hold(part, heavy, seen) for part in parts)
+
+def _parts(thing: Any) -> list | None:
+    "What `thing` keeps alive, or None if that cannot be seen"
+    if isinstance(thing, dict): return [*thing.keys(), *thing.values()]
+    if isinstance(thing, (list, tuple, set, frozenset, deque)): return list(thing)
     if isinstance(thing, types.FunctionType):
         defaults = [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
-        return _may_hold([*[content for _, content in closed_over(thing)], *defaults], heavy, seen)
-    return not isinstance(thing, _LIGHT)
+        return [*(content for _, content in closed_over(thing)), *defaults, vars(thing)]
+    if isinstance(thing, types.MethodType): return [thing.__self__, thing.__func__]
+    if isinstance(thing, partial): return [thing.func, thing.args, thing.keywords]
+    return [vars(thing)] if hasattr(thing, '__dict__') and not hasattr(type(thing), '__slots__') else None
 
 _LIGHT = (str, int, float, type(None), type, Tensor, torch.dtype, torch.device, types.BuiltinFunctionType,
-          types.ModuleType, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, torch.amp.GradScaler)
+          types.ModuleType, weakref.ref)
 
 def _weak(thing: Any, heavy: Sequence[object]) -> Callable[[], Any]:
     "A function that gives `thing`, or None when it is gone; keeps none of `heavy` alive if that can be"
     if not _may_hold(thing, heavy): return lambda: thing
+    if type(thing) in (list, tuple, dict) and not any(thing is h for h in heavy): return _weak_members(thing, heavy)
     try: return weakref.WeakMethod(thing) if isinstance(thing, types.MethodType) else weakref.ref(thing)
     except TypeError: return lambda: thing  # such as a list of batches
+
+def _weak_members(thing: Any, heavy: Sequence[object]) -> Callable[[], Any]:
+    "A function that gives a list, tuple or dict with what `thing` held, or None when a part of that is gone"
+    keys, values = (list(thing), list(thing.values())) if isinstance(thing, dict) else (None, list(thing))
+    kind, members, none = type(thing), [_weak(v, heavy) for v in values], [v is None for v in values]
+    def again() -> Any:
+        held = [member() for member in members]
+        if any(h is None and not n for h, n in zip(held, none)): return None
+        return dict(zip(keys, held)) if keys is not None else kind(held)
+    return again
 
 # %% ../../nbs/lib/05_lr_finder_search.ipynb #f8930588
 class _Again:

@@ -9,9 +9,11 @@ __all__ = ['OpenedPicture', 'open_picture', 'as_rgb', 'decode', 'FastImage']
 
 # %% ../../nbs/lib/07_presizing_decode.ipynb #9aac80d6
 import io
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from fastai.vision.core import PILImage
@@ -68,22 +70,35 @@ def _load(image: Image.Image, name: str) -> None:
     try: image.load()
     except (OSError, SyntaxError, ValueError, EOFError) as e: raise ValueError(f"{name}: cannot be decoded: {e}") from e
 
+def _path_or_bytes(file: Any) -> str | Path | bytes:
+    "A path, or the bytes of what is open or in memory"
+    if isinstance(file, (str, Path, bytes)): return file
+    if isinstance(file, (bytearray, memoryview)): return bytes(file)
+    if isinstance(file, os.PathLike): return Path(file)
+    file.seek(0)   # as Pillow does
+    data = file.read()
+    if isinstance(data, bytes): return data
+    raise TypeError(f"{file!r} gives text, and a picture is bytes: open it with mode 'rb'")
+
 def open_picture(
-    file: str | Path | bytes, # a file, or its bytes
+    file: Any, # a path, the bytes of a file, or an open file
 ) -> OpenedPicture: # not yet decoded, if its header says which way is up
     """Read a picture's header. Raises `ValueError` naming a file that is no picture, damaged or too large.
 
     Args:
-        file: a file, or its bytes
+        file: a path, the bytes of a file, or an open file
 
     Returns:
         not yet decoded, if its header says which way is up
     """
+    file = _path_or_bytes(file)
     name = f'{len(file)} bytes' if isinstance(file, bytes) else str(file)
     data = file if isinstance(file, bytes) else Path(file).read_bytes()
     trust = "raise PIL.Image.MAX_IMAGE_PIXELS if you trust the file"
     try: image = Image.open(io.BytesIO(data))
-    except Image.UnidentifiedImageError: raise ValueError(f"{name}: not a picture that Pillow can read") from None
+    except Image.UnidentifiedImageError:
+        hint = ' (a path must be a str or a Path, not bytes)' if isinstance(file, bytes) and len(data) < 1000 else ''
+        raise ValueError(f"{name}: not a picture that Pillow can read{hint}") from None
     except Image.DecompressionBombError as e: raise ValueError(f"{name}: {e}; {trust}") from None
     except (OSError, SyntaxError) as e: raise ValueError(f"{name}: damaged header: {e}") from e
     (w, h), limit = image.size, Image.MAX_IMAGE_PIXELS
@@ -113,6 +128,7 @@ def as_rgb(
         return Image.fromarray(((values + 128)//257).astype(np.uint8)).convert('RGB')
     if image.mode == 'F':
         raise ValueError(f"{name}: a picture of floating-point numbers has no known range; convert it to 8 bits first")
+    if image.mode == 'La': image = image.convert('LA')   # which Pillow turns into nothing else
     if image.mode in ('RGBA', 'LA', 'PA', 'RGBa', 'La') or 'transparency' in image.info:
         image = image.convert('RGBA')
         return Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image).convert('RGB')
@@ -156,17 +172,19 @@ class FastImage(PILImage):
 
     @classmethod
     def create(cls,
-        fn: str | Path | bytes | np.ndarray | Tensor | Image.Image, # a file, its bytes, or what `PILImage.create` takes
+        fn: Any, # a path, the bytes of a file, an open file, or an array, a tensor or a Pillow image
     ) -> PILImage: # a `FastImage` for files and bytes
         """Read the header only. Raises `ValueError` naming a file that is no picture or too large.
 
         Args:
-            fn: a file, its bytes, or what `PILImage.create` takes
+            fn: a path, the bytes of a file, an open file, or an array, a tensor or a Pillow image
 
         Returns:
             a `FastImage` for files and bytes
         """
-        if not isinstance(fn, (str, Path, bytes)): return PILImage.create(fn.cpu() if isinstance(fn, Tensor) else fn)
+        if isinstance(fn, (np.ndarray, Tensor, Image.Image)):
+            return PILImage.create(fn.cpu() if isinstance(fn, Tensor) else fn)
+        fn = _path_or_bytes(fn)
         opened = open_picture(fn)
         img = cls(Image.new('RGB', (1, 1)))
         img._size = opened.size

@@ -32,7 +32,7 @@ def pair_of(
         # a tensor of one number claims to be iterable
         several = isinstance(size, Iterable) and getattr(size, 'ndim', 1) > 0
         numbers: Any = size if several else (size, size)
-        h, w = (operator.index(n) for n in numbers)
+        h, w = (operator.index(n) for n in numbers if not isinstance(n, bool))
         if min(h, w) >= 1: return h, w
     except (TypeError, ValueError): pass
     raise ValueError(f"{name} must be a whole number of pixels from 1, or a pair (height, width) of them, got {size!r}")
@@ -63,6 +63,11 @@ _RANGES = {   # name: smallest, largest, what is right
     'max_lighting': (0, 1, 'such as 0.2'), 'max_warp': (0, 1, 'such as 0.2'),
     'p_affine': (0, 1, 'a probability'), 'p_lighting': (0, 1, 'a probability')}
 
+def _within(low: Any, value: Any, high: Any) -> bool:
+    "Whether a value is a number between two others"
+    try: return bool(low <= value <= high)
+    except (TypeError, ValueError, RuntimeError): return False   # a string, None, several numbers
+
 def check_ranges(
     min_scale: float, # share of the area
     max_rotate: float, # degrees
@@ -72,6 +77,7 @@ def check_ranges(
     max_warp: float, # strength
     p_affine: float, # chance
     p_lighting: float, # chance
+    do_flip: bool = True, # mirror half
 ) -> None: # nothing, if all is well
     """Raises `ValueError` naming the number that is out of its range, and what would be right
 
@@ -84,6 +90,7 @@ def check_ranges(
         max_warp: strength
         p_affine: chance
         p_lighting: chance
+        do_flip: mirror half
 
     Returns:
         nothing, if all is well
@@ -92,15 +99,17 @@ def check_ranges(
                  p_affine=p_affine, p_lighting=p_lighting)
     for name, value in given.items():
         low, high, mend = _RANGES[name]
-        if not low <= value <= high: raise ValueError(f"{name} must be from {low} to {high} ({mend}), got {value!r}")
+        if not _within(low, value, high):
+            raise ValueError(f"{name} must be from {low} to {high} ({mend}), got {value!r}")
     if min_scale == 0: raise ValueError("min_scale must be above 0: a crop needs an area, such as 0.75")
     if max_lighting == 1:
         raise ValueError("max_lighting must be below 1: the whole range would be black or white; try 0.2")
     if max_warp >= 0.5:
         raise ValueError(f"max_warp must be below 0.5, where the picture tips over its horizon, got {max_warp!r}; "
                          "try 0.2")
-    if not 0 < min_zoom <= max_zoom:
-        raise ValueError(f"zooms must satisfy 0 < min_zoom <= max_zoom, got {min_zoom!r} and {max_zoom!r}")
+    if not (_within(0, min_zoom, max_zoom) and _within(0, max_zoom, 1000)) or min_zoom == 0:
+        raise ValueError(f"zooms must satisfy 0 < min_zoom <= max_zoom <= 1000, got {min_zoom!r} and {max_zoom!r}")
+    if do_flip not in (True, False): raise ValueError(f"do_flip must be True or False, got {do_flip!r}")
 
 # %% ../../nbs/lib/07_presizing_recipe.ipynb #a9d77da2
 def presize(
@@ -137,5 +146,5 @@ def presize(
     big = presize_pair(size, presize)
     ranges = dict(min_zoom=min_zoom, max_zoom=max_zoom, max_rotate=max_rotate, max_lighting=max_lighting,
                   max_warp=max_warp, p_affine=p_affine, p_lighting=p_lighting)
-    check_ranges(min_scale, **ranges)
+    check_ranges(min_scale, **ranges, do_flip=do_flip)
     return [Resize(big)], aug_transforms(size=pair_of(size), min_scale=min_scale, do_flip=do_flip, **ranges)

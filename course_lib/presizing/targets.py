@@ -8,7 +8,7 @@ Docs: https://course-lib.github.io/course_lib/lib/presizing_targets.html.md"""
 __all__ = ['Move', 'move_mask', 'move_points', 'MovedBoxes', 'move_boxes']
 
 # %% ../../nbs/lib/07_presizing_targets.ipynb #da9cd6db
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +62,26 @@ class Move:
         if scaled: m = unit_map(*self.size) @ m @ np.linalg.inv(unit_map(*self.whole))
         return torch.from_numpy(m).to(like.device, wide_float(like.device))
 
+    def counts(self,
+        shape: Sequence[int], # of masks, points or boxes
+        least: int, # how many dimensions those of a batch have at least
+        what: str, # what errors call them
+    ) -> None: # nothing, if there is one entry for each picture of the batch
+        """Raises `ValueError` for what cannot be shared out among the pictures of a batch; a single picture takes any
+        shape
+
+        Args:
+            shape: of masks, points or boxes
+            least: how many dimensions those of a batch have at least
+            what: what errors call them
+
+        Returns:
+            nothing, if there is one entry for each picture of the batch
+        """
+        if self.matrix.ndim == 3 and (len(shape) < least or shape[0] != len(self.matrix)):
+            raise ValueError(f"{what} of shape {tuple(shape)} do not belong to a batch of {len(self.matrix)} pictures: "
+                             f"they need {least} dimensions or more, and the first counts the pictures")
+
     def fits(self,
         canvas: tuple[int, int], # (height, width) that points or boxes say they are for
         what: str, # what errors call them
@@ -94,6 +114,7 @@ def move_mask(
         [..., h, w], same numbers: TensorMask from fastai's, Mask from torchvision's and arrays, else plain
     """
     labels = mask.as_subclass(Tensor) if isinstance(mask, Tensor) else torch.from_numpy(np.array(mask))
+    move.counts(labels.shape, 3, 'masks')
     out = nearest(labels, move.matrix, move.size, move.whole)
     if isinstance(mask, (PILMask, TensorMask)): return TensorMask(out)
     return tv_tensors.Mask(out) if isinstance(mask, (tv_tensors.Mask, np.ndarray)) else out
@@ -123,6 +144,7 @@ def move_points(
         of the same kind and shape
     """
     xy = torch.as_tensor(points).as_subclass(Tensor)
+    move.counts(xy.shape, 2, 'points')
     if isinstance(points, TensorPoint):
         return TensorPoint(_moved_xy(xy, move.forth(xy, scaled=True)).float(), img_size=move.size)
     if isinstance(points, tv_tensors.KeyPoints):
@@ -205,6 +227,7 @@ def move_boxes(
     if isinstance(boxes, tv_tensors.BoundingBoxes): return _torchvision_boxes(boxes, move)
     if isinstance(boxes, TensorBBox):
         flat = boxes.as_subclass(Tensor)
+        move.counts(flat.shape, 3, 'boxes')
         forth = move.forth(flat, scaled=True)
         def wrap(xyxy: Tensor) -> Tensor: return TensorBBox(xyxy.float(), img_size=move.size)
         return MovedBoxes(*_enclosing(flat, forth, -1., forth.new_ones(2)), wrap)

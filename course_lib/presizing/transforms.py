@@ -8,11 +8,11 @@ Docs: https://course-lib.github.io/course_lib/lib/presizing_transforms.html.md""
 __all__ = ['FastPresize', 'BatchPresize']
 
 # %% ../../nbs/lib/07_presizing_transforms.ipynb #7f03efdf
+import operator
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from ..core import default_device
 from .decode import FastImage, as_rgb
 from .maps import UNIFORMS, Draw, draw_map, random_draw, unit_map
 from .recipe import check_ranges, pair_of, presize_pair
-from .samples import Part, changed, moved, parts_of, pictures_in
+from .samples import Part, _words, changed, is_file, moved, parts_of, pictures_in
 from .sampling import offsets_for, relit, resample, sample_batch, shrinking
 from .targets import Move
 
@@ -54,6 +54,7 @@ def _from_tensor(x: Tensor) -> _Ready:
     if x.ndim < 3 or size[-3] not in (1, 3) or (x.ndim > 3 and not video):
         raise TypeError(f"a picture tensor must be [3, H, W] or [1, H, W], got {size}; for a batch there is "
                         "BatchPresize, for frames tv_tensors.Video")
+    if x.layout != torch.strided: raise TypeError(f"a picture tensor must be dense, got {x.layout}; call .to_dense()")
     pixels, grey = _bytes_of(x.as_subclass(Tensor)), isinstance(x, TensorImageBW)
     if not (video or grey): pixels = pixels.expand(3, -1, -1)
     kinds = (TensorImageBW, TensorImage, tv_tensors.Video, tv_tensors.Image)
@@ -81,7 +82,7 @@ def _from_image(x: Image.Image, cover: tuple[int, int] = (1, 1)) -> _Ready:
 
 def _ready(x: Any, cover: tuple[int, int]) -> _Ready:
     "Whatever holds a picture. Raises `ValueError` naming a damaged file, `TypeError` for what is no picture."
-    if isinstance(x, (str, Path, bytes)): return replace(_from_image(FastImage.create(x), cover), wrap=tv_tensors.Image)
+    if is_file(x): return replace(_from_image(FastImage.create(x), cover), wrap=tv_tensors.Image)
     if isinstance(x, Image.Image): return _from_image(x, cover)
     return _from_array(x) if isinstance(x, np.ndarray) else _from_tensor(x)
 
@@ -94,11 +95,13 @@ def _warn_of_turn(x: Image.Image) -> None:
         warnings.warn(f"a Pillow image with EXIF orientation {turn} is taken as it stands, not turned; "
                       "PIL.ImageOps.exif_transpose turns it, and files are turned by FastPresize itself", stacklevel=2)
 
-def _warn_of_masks(pictures: list) -> None:
-    "Say so if one of several Pillow images looks like a mask"
-    modes = [x.mode for x in pictures if isinstance(x, Image.Image)]
-    flat = {'1', 'L', 'P', 'I', 'I;16'} & set(modes)
-    if len(pictures) > 1 and flat and (set(modes) - flat or len(modes) < len(pictures)):
+def _warn_of_masks(pictures: list[Part]) -> None:
+    "Say so if one of several Pillow images looks like a mask, or is called one"
+    images = [p for p in pictures if isinstance(p.value, Image.Image)]
+    modes = {p.value.mode for p in images}
+    called = {p.value.mode for p in images if {'mask', 'masks'} & _words(p.name)}
+    flat = called or {'1', 'L', 'P', 'I', 'I;16'} & modes
+    if called or (len(pictures) > 1 and flat and (modes - flat or len(images) < len(pictures))):
         warnings.warn(f"a Pillow image of mode {', '.join(sorted(flat))} beside a picture is treated as a picture, "
                       "as torchvision does: its values are mixed. If it is a mask, wrap it: tv_tensors.Mask or "
                       "PILMask.create", stacklevel=2)
@@ -106,6 +109,7 @@ def _warn_of_masks(pictures: list) -> None:
 def _one_size(ready: list[_Ready]) -> tuple[int, int]:
     "The size that all pictures of a sample have"
     sizes = {r.whole for r in ready}
+    if any(0 in size for size in sizes): raise ValueError("a picture without a pixel: take it out of the data")
     if len(sizes) > 1:
         said = ', '.join(f'{w} × {h}' for w, h in sorted(sizes))
         raise ValueError(f"the pictures of one sample differ in size ({said}), and cannot share a draw; "
@@ -148,8 +152,10 @@ class FastPresize(RandTransform):
         self.size, self.presize, self.generator = pair_of(size)[::-1], presize_pair(size, presize)[::-1], generator
         ranges = dict(min_scale=min_scale, max_rotate=max_rotate, min_zoom=min_zoom, max_zoom=max_zoom,
                       max_lighting=max_lighting, max_warp=max_warp, p_affine=p_affine, p_lighting=p_lighting)
-        check_ranges(**ranges)
+        check_ranges(**ranges, do_flip=do_flip)
         self.ranges: dict[str, Any] = ranges | {'do_flip': do_flip}
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise TypeError(f"generator must be a torch.Generator, got {type(generator).__name__}")
         self.place: int | None = None
         self.next_pass()
         super().__init__()
@@ -180,8 +186,12 @@ class FastPresize(RandTransform):
         """
         if key is None: key = self.place
         if key is not None:
-            key = tuple(key) if isinstance(key, (tuple, list)) else (key,)
-            return random_draw(np.random.default_rng((self.pass_key, *key)).random(UNIFORMS).tolist(), **self.ranges)
+            try: numbers = [operator.index(k) for k in (key if isinstance(key, (tuple, list)) else (key,))]
+            except TypeError: numbers = [-1]
+            if min(numbers, default=0) < 0:
+                raise ValueError(f"key must be a whole number from 0, or several, such as (epoch, index), got {key!r}")
+            own = np.random.default_rng((self.pass_key, *numbers))
+            return random_draw(own.random(UNIFORMS).tolist(), **self.ranges)
         if self.generator is not None and torch.utils.data.get_worker_info() is not None:
             raise ValueError("every worker process has a copy of `generator` and would draw the same numbers; "
                              "pass key=(epoch, index) instead")
@@ -198,7 +208,7 @@ class FastPresize(RandTransform):
         parts = list(parts_of(sample))
         pictures = pictures_in(parts)
         draw = Draw() if split_idx else draw or self.draw(key)
-        _warn_of_masks([parts[i].value for i in pictures])
+        _warn_of_masks([parts[i] for i in pictures])
         ready = {i: _ready(parts[i].value, self.presize) for i in pictures}
         whole = _one_size(list(ready.values()))
         move, turn = Move(draw_map(draw, whole, self.size), whole, self.size), count()
@@ -245,13 +255,14 @@ class BatchPresize(RandTransform):
         super().__init__()
 
     def __call__(self,
-        b: Any, # a batch, packed in any way: pictures [B, 3, H, W], float from 0 to 1 or uint8; masks, points, labels
+        *items: Any, # a batch, packed anyhow: pictures [B, 3, H, W], float from 0 to 1 or uint8; masks, points, labels
         split_idx: int | None = None, # 1: validation, nothing is drawn
         draws: Sequence[Draw] | None = None, # use these draws, one a picture
     ) -> Any: # the same at the final size
         "Augment a batch. Raises `TypeError` for what cannot be moved, `ValueError` for pictures beyond 0 to 1."
-        parts = list(parts_of(b))
-        pictures = pictures_in(parts)
+        batch = items[0] if len(items) == 1 else items
+        parts = list(parts_of(batch))
+        pictures = pictures_in(parts, files=False)
         n, source = self._shape([parts[i] for i in pictures])
         if draws is None:
             draws = [Draw() if split_idx else replace(self.fast.draw(), box_x=0.5, box_y=0.5) for _ in range(n)]
@@ -265,7 +276,7 @@ class BatchPresize(RandTransform):
                 raise TypeError("boxes of a batch must be fastai's TensorBBox, filled up with zeros; "
                                 "move others item by item with FastPresize")
             return moved(parts[i], move)
-        return changed(b, change)
+        return changed(batch, change)
 
     def _shape(self, pictures: list[Part]) -> tuple[int, tuple[int, int]]:
         "How many pictures, and their (width, height)"
@@ -275,15 +286,16 @@ class BatchPresize(RandTransform):
             raise TypeError(f"the pictures of a batch must be a tensor [B, 3, H, W], got {sorted(shapes)}; "
                             "single pictures, files and arrays are for FastPresize")
         if len(size) > 1: raise ValueError(f"the pictures of one batch differ in size: {sorted(size)}")
-        (h, w), = size
-        return n.pop()[0], (w, h)
+        (h, w), (count,) = *size, *n
+        if 0 in (count, h, w): raise ValueError(f"a batch without a pixel, {sorted(shapes)}: skip it")
+        return count, (w, h)
 
     def _pictures(self, x: Tensor, move: Move, draws: Sequence[Draw]) -> Tensor:
         "Pictures, or frames of videos, through their maps and into their light, in their own type"
         flat = x.as_subclass(Tensor).reshape(len(x), -1, *x.shape[-2:])
-        y = flat.float()/255 if x.dtype == torch.uint8 else flat.to(torch.promote_types(x.dtype, torch.float32))
-        if not x.is_floating_point() and x.dtype != torch.uint8:
+        if x.dtype != torch.uint8 and (not x.is_floating_point() or x.dtype.itemsize < 2):
             raise TypeError(f"the pictures of a batch must be floats from 0 to 1 or uint8, got {x.dtype}")
+        y = flat.float()/255 if x.dtype == torch.uint8 else flat.to(torch.promote_types(x.dtype, torch.float32))
         self._look_once(y)
         norm = torch.from_numpy(unit_map(*move.whole) @ move.matrix).to(y, non_blocking=True)
         offsets = offsets_for(float(np.mean([shrinking(m, move.size) for m in move.matrix])))

@@ -145,3 +145,17 @@ def test_looking_at_a_body_changes_nothing():
     timm.create_model('lcnet_050', num_classes=0)
     assert torch.rand(1) == drawn  # no random number is drawn beside those of the weights
     assert first is not body
+
+
+def resnet18(**kwargs): return nn.Sequential(nn.Conv2d(3, 8, 3))
+
+
+@pytest.mark.parametrize('arch', [resnet18, torchvision.models.quantization.resnet18, nn.Sequential(nn.Conv2d(3, 8, 3)), nn.Linear, torchvision.models.segmentation.fcn_resnet50], ids=str)
+def test_a_function_of_ones_own_is_not_taken_for_the_one_of_that_name(arch):
+    with pytest.raises(ValueError, match='function of torchvision.models or timm, got'): backbone(arch, None)
+
+
+def test_a_function_of_timm_is_what_its_name_gives():
+    assert list(backbone(timm.models.resnet.resnet18, None).state_dict()) == list(backbone('resnet18', None).state_dict())
+    for bad in (18, None, b'resnet18'):
+        with pytest.raises(ValueError, match="a name such as 'resnet18', got"): backbone(bad, None)

@@ -188,3 +188,25 @@ def test_a_torchvision_body_still_wants_all_of_its_own(tmp_path):
     with pytest.raises(ValueError, match="holds no tensor 'layer4.1.conv2.weight'"): backbone(torchvision.models.resnet18, tmp_path/'w.pth')
     torch.save(torchvision.models.resnet34().state_dict(), tmp_path/'w.pth')
     with pytest.raises(ValueError, match="holds tensor 'layer1.2.conv1.weight'"): backbone(torchvision.models.resnet18, tmp_path/'w.pth')
+
+
+def test_numbers_that_a_copy_would_change_are_named(state):
+    wrong = {r"'conv.weight' is of torch.int8, the model wants torch.float32.*dequantised": {k: (v*100).to(torch.int8) if v.is_floating_point() else v for k, v in state.items()},
+             "'conv.weight' is of torch.complex64": state | {'conv.weight': state['conv.weight'].to(torch.complex64)},
+             "'conv.weight' has a shape and no numbers": {k: v.to('meta') for k, v in state.items()}}
+    for says, held in wrong.items():
+        with pytest.raises(ValueError, match=says): load_weights(net(), held)
+    for kind in (torch.float64, torch.bfloat16):
+        held = {k: v.to(kind) if v.is_floating_point() else v for k, v in state.items()}
+        assert load_weights(net(), held).conv.weight.equal(held['conv.weight'].float())
+
+
+def test_what_is_neither_a_file_nor_weights_is_named(state):
+    for bad in (None, net(), io.BytesIO(b'x'), [state], 3):
+        with pytest.raises(TypeError, match=f'model.state_dict.*got {type(bad).__name__}'): load_weights(net(), bad)
+
+
+def test_one_beginning_may_be_a_string(state):
+    other = state | {'tail.1.weight': torch.zeros(9, 9), 'tail.1.bias': torch.zeros(9)}
+    model = load_weights(net(), other, skip='tail.1.')
+    assert model.conv.weight.equal(state['conv.weight']) and model.tail[0].weight.equal(state['tail.0.weight']) and not model.tail[1].weight.equal(state['tail.1.weight'])

@@ -1,11 +1,15 @@
 "What a training step, a loss, a hook or a model can change is put back, however it is reached"
 import collections
+import contextvars
 import functools
 import gc
+import itertools
 import pickle
 import random
+import sys
 import types
 import weakref
+from array import array
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -354,3 +358,123 @@ def test_a_step_that_moves_it_now_and_then_or_by_other_means_is_taken(way):
         return loss
     found = find_lr(net, dl, opt=Wrapped(opt) if way == "wrapped" else opt, step=step, num_it=6, end_lr=1e-3)
     assert len(found.lrs) == 6
+
+
+# ------------------------------------------------------------------ further ways to reach a thing
+
+@pytest.fixture
+def helper(tmp_path, monkeypatch):
+    "A module of the user's, with another inside"
+    (tmp_path/"my_helper.py").write_text("import my_inner\nstate = {'n': 0}\ncount = 0\n\nclass Kept:\n    total = 0\n\n"
+                                         "def bump():\n    global count\n    count += 1; state['n'] += 1; Kept.total += 1\n")
+    (tmp_path/"my_inner.py").write_text("seen = [0]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import my_helper
+    yield my_helper
+    for name in ("my_helper", "my_inner"): sys.modules.pop(name)
+
+
+BY_NAME = {"n": 0}
+
+
+def reaching(module):
+    "Functions that change something, and what they change, by the way that they reach it"
+    class Target: n = 0
+    numbers, raw, ref, variable = array("d", [0.]), bytearray(1), weakref.ref(Target), contextvars.ContextVar("v", default=0)
+    places, base, root = iter(range(10**6)), torch.ones(3, requires_grad=True), torch.zeros(4)
+    later = base*2
+    variable.set(0); root.note = {"n": 0}
+    def imported():
+        import my_helper
+        from my_inner import seen
+        my_helper.count += 1; seen[0] += 1
+    def by_context(): variable.set(variable.get() + 1)
+    def by_reference(): ref().n += 1
+    def by_number(): numbers[0] += 1
+    def by_byte(): raw[0] += 1
+    def by_result():
+        with torch.no_grad(): later.mul_(0.5)
+    def in_module(): module.bump()
+    def directly(): module.state["n"] += 1; module.count += 1
+    def inside(): module.my_inner.seen[0] += 1
+    def by_getattr(): getattr(module, "state")["n"] += 1  # noqa: B009
+    def by_globals(): globals()["BY_NAME"]["n"] += 1
+    def by_table(): sys.modules["my_helper"].state["n"] += 1
+    def by_attribute_of_tensor(): root.note["n"] += 1
+    def look():
+        return repr([module.count, module.state, module.Kept.total, module.my_inner.seen, Target.n, numbers, raw, variable.get(), places.__reduce__()[2], later.tolist(), BY_NAME, root.note])
+    return {"import": imported, "context": by_context, "weak reference": by_reference, "array": by_number, "bytes": by_byte, "iterator": lambda: next(places), "result": by_result,
+            "function of a module": in_module, "attribute of a module": directly, "module in a module": inside, "getattr": by_getattr, "globals()": by_globals,
+            "sys.modules": by_table, "attribute of a tensor": by_attribute_of_tensor}, look
+
+
+WAYS = ("import", "context", "weak reference", "array", "bytes", "iterator", "result", "function of a module", "attribute of a module", "module in a module", "getattr", "globals()",
+        "sys.modules", "attribute of a tensor")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_reached_by_other_ways_comes_back(way, helper):
+    net, dl, opt = problem()
+    functions, look = reaching(helper)
+    assert set(functions) == set(WAYS)
+    change = functions[way]
+    def step(batch):
+        loss = trained(net, opt, batch); change()
+        return loss
+    before = look()
+    find_lr(net, dl, opt=opt, step=step, num_it=5, end_lr=1e-3)
+    assert look() == before
+    change()
+    assert look() != before
+
+
+@pytest.mark.parametrize("kind", ["gradient", "accumulated"])
+def test_what_a_hook_of_a_tensor_changes_comes_back(kind):
+    net, dl, opt = problem(); total = torch.zeros(1)
+    for p in net.parameters():
+        if kind == "gradient": p.register_hook(lambda grad: (total.add_(1), None)[1])
+        else: p.register_post_accumulate_grad_hook(lambda p: (total.add_(1), None)[1])
+    find_lr(net, dl, nn.MSELoss(), opt, num_it=5, end_lr=1e-3)
+    assert total == 0
+
+
+@pytest.mark.parametrize("made", [itertools.count, lambda: (i for i in range(10**6)), lambda: zip(range(10**6)), lambda: map(abs, range(10**6))], ids=["count", "generator", "zip", "map"])
+def test_an_iterator_that_cannot_go_back_is_said(made):
+    net, dl, opt = problem(); numbers = made()
+    def step(batch): next(numbers); return trained(net, opt, batch)
+    with pytest.warns(UserWarning, match=f"a {type(numbers).__name__} that is reached cannot be put back"): find_lr(net, dl, opt=opt, step=step, num_it=3)
+
+
+class HoldsNet(nn.Module):
+    "A loss that keeps the network in a list, where it is no submodule"
+    def __init__(self, net): super().__init__(); self.held = [net]
+    def forward(self, out, target): return nn.functional.mse_loss(out, target)
+
+
+class Callee:
+    "A step that is an object"
+    def __init__(self, net, opt): self.net, self.opt = net, opt
+    def __call__(self, batch): return trained(self.net, self.opt, batch)
+
+
+def hooked(net, opt):
+    opt.register_step_post_hook(lambda *args: net)
+    return opt
+
+
+FURTHER = {
+    "loss with a list": lambda net, dl, opt: dict(loss_func=HoldsNet(net), opt=opt), "dict in keep": lambda net, dl, opt: dict(loss_func=nn.MSELoss(), opt=opt, keep=[{"net": net}]),
+    "list in keep": lambda net, dl, opt: dict(loss_func=nn.MSELoss(), opt=opt, keep=[[net, (dl, 3)]]),
+    "schedule by a function": lambda net, dl, opt: dict(loss_func=nn.MSELoss(), opt=opt, keep=[torch.optim.lr_scheduler.LambdaLR(opt, lambda n, net=net: 1.)]),
+    "hook of the optimizer": lambda net, dl, opt: dict(loss_func=nn.MSELoss(), opt=hooked(net, opt)), "object as a step": lambda net, dl, opt: dict(opt=opt, step=Callee(net, opt)),
+    "averaged": lambda net, dl, opt: dict(loss_func=nn.MSELoss(), opt=opt, keep=[torch.optim.swa_utils.AveragedModel(net)]),
+    "partial loss": lambda net, dl, opt: dict(loss_func=functools.partial(lambda net, a, b: nn.functional.mse_loss(a, b), net), opt=opt)}
+
+
+@pytest.mark.parametrize("kind", FURTHER)
+def test_a_curve_keeps_nothing_alive_in_other_holders(kind):
+    net, dl, opt = problem(); kwargs = FURTHER[kind](net, dl, opt)
+    curve = find_lr(net, dl, num_it=12, **kwargs)
+    refs = [weakref.ref(net), weakref.ref(dl)]
+    net = dl = opt = kwargs = None; gc.collect()
+    assert not any(ref() for ref in refs) and len(curve.lrs)

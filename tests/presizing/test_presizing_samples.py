@@ -1,20 +1,27 @@
 """Samples packed in every usual way: moved as torchvision moves them, or refused; nothing comes back untouched."""
+import dataclasses
+import io
+import os
 import warnings
-from collections import OrderedDict, namedtuple
+from array import array
+from collections import OrderedDict, UserDict, defaultdict, deque, namedtuple
 from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from fastai.torch_core import TensorCategory, TensorImage, TensorImageBW, TensorMask, TensorMultiCategory
 from fastai.vision.core import PILImage, PILImageBW, PILMask, TensorBBox, TensorPoint
+from fastcore.foundation import L
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import default_collate
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from course_lib.presizing import BatchPresize, Draw, FastPresize, draw_map, random_draw
+from course_lib.presizing import BatchPresize, Draw, FastImage, FastPresize, draw_map, random_draw
 
 W, H = 400, 200
 CANVAS = (H, W)
@@ -369,3 +376,214 @@ def test_what_is_no_batch_is_refused(warp, bad, error):
 def test_one_draw_for_each_picture(warp):
     with pytest.raises(ValueError, match='3 draws for a batch of 4'): warp(rand(), draws=[Draw()]*3)
     assert warp(rand(), split_idx=1).equal(warp(rand(), draws=[Draw()]*4))
+
+
+# names, containers and scopes of other kinds
+
+@pytest.mark.parametrize('key', ['gt_boxes', 'gtBoxes', 'pred_boxes', 'bbox_xyxy', 'boxes_2d', 'rois', 'gt_bboxes', 'points', 'joints', 'kps', 'gt_keypoints', 'Landmarks', 'polygons'])
+def test_an_array_whose_name_speaks_of_a_place_is_refused(fast, img, key):
+    with pytest.raises(TypeError, match=f"'{key}' holds Tensor.*tv_tensors"): fast({'image': img, key: torch.tensor([[10., 10.], [60., 60.]])})
+    with pytest.raises(TypeError, match=f"'{key}' holds"): fast({'image': img, key: [[1, 2], [3, 4]]})
+
+
+def test_names_that_only_speak_about_such_things_are_labels(fast, img):
+    given = {'image': img, 'attention_mask': torch.ones(7), 'has_mask': True, 'n_boxes': 3, 'box_scores': torch.rand(4), 'keypoint_visibility': torch.ones(3, 17), 'mask_labels': torch.arange(2)}
+    out = fast(given)
+    assert all(out[k] is v for k, v in given.items() if k != 'image')
+
+
+@pytest.mark.parametrize('key', ['Boxes', 'BOXES', 'boxes'])
+def test_names_are_read_whatever_their_case(fast, img, key):
+    assert raw(fast({'image': img, key: torch.tensor([[10., 10, 61, 60]])}, draw=Draw())[key]).tolist() == [[5, 5, 30.5, 30]]
+
+
+@dataclasses.dataclass
+class Item:
+    image: object
+    boxes: object
+    labels: object = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    boxes: object
+    labels: object
+
+
+class Instances:
+    def __init__(self, **held): self.__dict__.update(held)
+
+
+THREE = [[10, 10, 60, 60], [300, 150, 390, 190], [150, 50, 260, 160]]   # the second leaves the upper left quarter
+LEFT_OF_THREE = [[10., 10., 60., 60.], [150., 50., 200., 100.]]
+
+
+def test_dataclasses_are_looked_into_and_come_back(fast, img):
+    given = Item(img, boxes(*THREE), torch.tensor([5, 6, 7]))
+    out = fast(given, draw=LEFT)
+    assert type(out) is Item and out.image.shape == (3, 100, 200) and raw(out.boxes).tolist() == LEFT_OF_THREE and out.labels.tolist() == [5, 7]
+    assert given.image is img and len(given.boxes) == 3
+    out = fast((img, Frozen(boxes(*THREE), ['a', 'b', 'c'])), draw=LEFT)[1]
+    assert type(out) is Frozen and raw(out.boxes).tolist() == LEFT_OF_THREE and out.labels == ['a', 'c']
+
+
+def test_objects_and_sets_that_hide_a_place_are_refused(fast, img):
+    for hidden in (SimpleNamespace(boxes=boxes(*THREE)), Instances(_mask=torch.zeros(H, W)), Instances(points=tv_tensors.KeyPoints(torch.zeros(1, 2), canvas_size=CANVAS)), {tv_tensors.Mask(blocks(1))},
+                   frozenset([boxes(*THREE)])):
+        with pytest.raises(TypeError, match=f'{type(hidden).__name__}: it has a place'): fast((img, hidden))
+    label = Instances(name='cat', weight=torch.ones(3))
+    assert fast((img, label))[1] is label
+
+
+def test_other_containers_come_back_as_they_were(fast, img):
+    class Named(UserDict): pass
+    out = fast(Named(image=img, label=3))
+    assert type(out) is Named and out['image'].shape == (3, 100, 200) and out['label'] == 3
+    out = fast(deque([img, 3], maxlen=2), draw=LEFT)
+    assert type(out) is deque and out.maxlen == 2 and out[0].shape == (3, 100, 200)
+    out = fast(MappingProxyType({'image': img}))
+    assert type(out) is MappingProxyType and out['image'].shape == (3, 100, 200)
+    out = fast(L(img, 3))
+    assert type(out) is L and out[0].shape == (3, 100, 200) and out[1] == 3
+    assert fast((img, deque([tv_tensors.Mask(blocks(2))])))[1][0].shape == (2, 100, 200)
+    assert fast(defaultdict(list, image=img)).default_factory is list
+
+
+NESTED = {
+    'in a dict inside': (lambda i, b, y: (i, {'boxes': b, 'attributes': {'labels': y}}), lambda o: o[1]['attributes']['labels']),
+    'outside the dict': (lambda i, b, y: (i, {'boxes': b}, y), lambda o: o[2]),
+    'in a dict beside': (lambda i, b, y: {'image': i, 'geometry': {'boxes': b}, 'of': {'labels': y}}, lambda o: o['of']['labels']),
+    'outside a pair': (lambda i, b, y: ((i, b), y), lambda o: o[1]),
+    'in a named tuple': (lambda i, b, y: (i, namedtuple('Target', 'boxes labels')(b, y)), lambda o: o[1].labels)}
+
+
+@pytest.mark.parametrize('where', NESTED)
+@pytest.mark.parametrize('kind', [torch.tensor, np.array, list, lambda y: deque(y), pd.Series, lambda y: array('i', y), torch.eye(8, dtype=torch.int64).__getitem__], ids=str)
+def test_labels_of_lost_boxes_leave_wherever_they_stand(fast, img, where, kind):
+    make, look = NESTED[where]
+    given = kind([5, 6, 7])
+    got = look(fast(make(img, boxes(*THREE), given), draw=LEFT))
+    assert type(got) is type(given) and np.array(got).tolist() == np.array(kind([5, 7])).tolist()
+
+
+def test_what_is_of_the_whole_picture_keeps_its_rows(fast, img):
+    target = {'boxes': boxes(*THREE), 'labels': (5, 6, 7), 'shape': (H, W, 3), 'img_shape': torch.tensor([H, W, 3]), 'mean': [.4, .4, .4], 'image_std': np.ones(3), 'video_ids': [1, 2, 3],
+              'objects': [{'id': 1}, {'id': 2}, {'id': 3}], 'id': [11, 12, 13], 'caption': 'abc'}
+    out = fast((img, target, (H, W, 3), ['x', 'y', 'z']), draw=LEFT)
+    t = out[1]
+    assert t['labels'] == (5, 7) and t['shape'] == (H, W, 3) == out[2] and t['img_shape'].tolist() == [H, W, 3] and t['mean'] == [.4]*3 and len(t['image_std']) == 3 and len(t['video_ids']) == 3
+    assert t['objects'] == [{'id': 1}, {'id': 3}] and t['id'] == [11, 13] and t['caption'] == 'abc' and out[3] == ['x', 'z']
+
+
+def test_one_mask_of_the_picture_is_no_set_of_rows(img):
+    n = 32                                                            # as many boxes as the new mask is high
+    rows = [[300, 150, 390, 190]] + [[10, 10, 60, 60]]*(n - 1)
+    for mask in (tv_tensors.Mask(torch.ones(H, W, dtype=torch.uint8)), TensorMask(torch.ones(H, W, dtype=torch.uint8))):
+        out = FastPresize((n, 2*n))((img, boxes(*rows), mask), draw=LEFT)
+        assert len(out[1]) == n - 1 and out[2].shape == (n, 2*n)
+    assert FastPresize((n, 2*n))({'image': img, 'boxes': boxes(*rows), 'mask': torch.ones(H, W)}, draw=LEFT)['mask'].shape == (n, 2*n)
+
+
+@pytest.mark.parametrize('key', ['area', 'areas', 'Area'])
+def test_areas_are_counted_anew_in_the_kind_that_they_came_in(fast, img, key):
+    for given in ([2500., 3600., 12100.], (2500, 3600, 12100), np.array([2500, 3600, 12100]), torch.tensor([2500, 3600, 12100]), torch.tensor([2500, 3600, 12100], dtype=torch.float64)):
+        got = fast((img, {'boxes': boxes(*THREE), key: given}), draw=LEFT)[1][key]
+        assert type(got) is type(given) and np.array(got).tolist() == [2500, 2500]
+    assert fast((img, {'boxes': boxes([10, 10, 60, 60]), 'areas': [2500.]}), draw=Draw())[1]['areas'] == [625.]
+
+
+def test_two_sets_of_boxes_keep_their_own_rows(fast, img):
+    one, two = {'boxes': boxes(*THREE), 'more': {'labels': torch.tensor([1, 2, 3])}}, {'boxes': boxes([300, 150, 390, 190]), 'labels': torch.tensor([4])}
+    out = fast({'image': img, 'left': one, 'right': two, 'names': ['a', 'b', 'c']}, draw=LEFT)
+    assert out['left']['more']['labels'].tolist() == [1, 3] and out['right']['labels'].tolist() == [] and out['names'] == ['a', 'b', 'c']
+    out = fast((img, boxes(*THREE), torch.tensor([1, 2, 3]), two), draw=LEFT)
+    assert out[2].tolist() == [1, 3] and out[3]['labels'].tolist() == [] and len(out[1]) == 2
+
+
+# pictures and files of other kinds
+
+def test_open_files_buffers_and_paths_of_other_classes(fast, img, tmp_path):
+    img.save(tmp_path/'a.png')
+    data, want = (tmp_path/'a.png').read_bytes(), raw(fast(img, draw=FLIP))
+    class Own:
+        def __fspath__(self): return str(tmp_path/'a.png')
+    with open(tmp_path/'a.png', 'rb') as f:
+        for x in (io.BytesIO(data), bytearray(data), memoryview(data), Own(), f, np.str_(tmp_path/'a.png')):
+            assert raw(fast(x, draw=FLIP)).equal(want) and raw(fast({'image': x, 'label': 3}, draw=FLIP)['image']).equal(want)
+            waiting = FastImage.create(x)
+            assert waiting.size == (W, H) and raw(fast(waiting, draw=FLIP)).equal(want) and np.asarray(waiting).shape == (H, W, 3)
+    with open(tmp_path/'a.png', 'r', encoding='latin-1') as f, pytest.raises(TypeError, match="mode 'rb'"): fast(f)
+    with pytest.raises(ValueError, match='must be a str or a Path, not bytes'): fast(os.fsencode(tmp_path/'a.png'))
+
+
+def test_which_of_several_is_the_picture(fast, img, tmp_path):
+    img.save(tmp_path/'a.png')
+    a, want = np.asarray(img), raw(fast(img, draw=FLIP))
+    for sample, at in (((a, 'cat'), 0), (('cat', a), 1), ({'name': 'cat', 'image': str(tmp_path/'a.png')}, 'image'), ({'file_name': 'x.jpg', 'image': a}, 'image'), ({'file_name': Path('x.jpg'), 'img': a}, 'img'),
+                       ({'pixel_values': torch.from_numpy(a.copy()).permute(2, 0, 1), 'caption': 'a cat'}, 'pixel_values'), ([str(tmp_path/'a.png'), 'cat'], 0)):
+        out = fast(sample, draw=FLIP)
+        assert raw(out[at]).equal(want)
+        for k in (sample if isinstance(sample, dict) else range(2)): assert k == at or out[k] == sample[k]
+
+
+@pytest.mark.parametrize('bad, error', [(np.zeros((0, 5, 3), np.uint8), ValueError), (torch.zeros(3, 0, 5, dtype=torch.uint8), ValueError), (Image.new('RGB', (0, 5)), ValueError),
+                                        (torch.zeros(3, 9, 9, dtype=torch.uint8).to_sparse(), TypeError), (torch.zeros(3, 9, 9, dtype=torch.int8), TypeError), (torch.zeros(3, 9, 9, dtype=torch.complex64), TypeError)])
+def test_pictures_without_pixels_or_of_odd_numbers_are_named(fast, bad, error):
+    with pytest.raises(error, match='picture'): fast(bad)
+
+
+@pytest.mark.parametrize('mode', ['1', 'L', 'LA', 'La', 'RGB', 'RGBA', 'RGBa', 'RGBX', 'CMYK', 'YCbCr', 'HSV', 'I', 'I;16', 'I;16B'])
+def test_every_mode_of_pillow(fast, mode):
+    white = {'I': 65535, 'I;16': 65535, 'I;16B': 65535, 'LA': (255, 255), 'La': (255, 255), 'RGBA': (255,)*4, 'RGBa': (255,)*4, 'CMYK': (0,)*4, 'YCbCr': (255, 128, 128), 'HSV': (0, 0, 255)}
+    img = Image.new(mode, (W, H), white.get(mode, 1 if mode == '1' else 255 if mode == 'L' else (255,)*len(mode)))
+    for x in (img, PILImage(img)): assert (raw(fast(x)) >= 250).all()
+
+
+def test_a_pillow_image_under_the_name_of_a_mask_is_said(fast, img):
+    for mode in ('RGB', 'L', 'P', '1'):
+        for key in ('mask', 'masks', 'gt_mask'):
+            with pytest.warns(UserWarning, match='tv_tensors.Mask or PILMask'): fast({'image': img, key: Image.new(mode, (W, H))})
+
+
+@pytest.mark.parametrize('wrong', [dict(max_rotate='10'), dict(max_warp=None), dict(max_zoom=float('inf')), dict(min_zoom=float('nan')), dict(p_affine=[0.5, 0.5]), dict(do_flip='no'), dict(do_flip=2), dict(do_flip=None)])
+def test_numbers_that_are_none_are_named(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong)).replace('max_zoom', 'zoom').replace('min_zoom', 'zoom')): FastPresize(64, **wrong)
+
+
+def test_generators_keys_and_truth_values(fast, img):
+    for bad in (5, np.random.default_rng(0)):
+        with pytest.raises(TypeError, match='torch.Generator'): FastPresize(64, generator=bad)
+    for bad in (-1, 'a', 1.5, (0, -2), ('a', 1), [None]):
+        with pytest.raises(ValueError, match='key must be'): fast(img, key=bad)
+    assert raw(fast(img, key=3)).equal(raw(fast(img, key=np.int64(3)))) and raw(fast(img, key=torch.tensor(3))).equal(raw(fast(img, key=(3,))))
+    for bad in (True, (True, 64)):
+        with pytest.raises(ValueError, match='size'): FastPresize(bad)
+
+
+# batches of other kinds
+
+def test_strings_beside_a_batch_are_labels(warp):
+    for names in (('a', 'b', 'c', 'd'), ['a.png']*4):
+        out = warp([rand(), names], draws=[Draw()]*4)
+        assert out[0].shape == (4, 3, 32, 32) and out[1] == names
+    out = warp(UserDict(pixel_values=rand(), labels=torch.arange(4), path=['a.png']*4), draws=[Draw()]*4)
+    assert type(out) is UserDict and out['pixel_values'].shape == (4, 3, 32, 32) and out['path'] == ['a.png']*4
+
+
+@pytest.mark.parametrize('beside', [tv_tensors.Mask(torch.zeros(3, 64, 64)), tv_tensors.Mask(torch.zeros(64, 64)), tv_tensors.KeyPoints(torch.zeros(3, 5, 2), canvas_size=(64, 64)), TensorPoint(torch.zeros(2)),
+                                    TensorBBox(torch.zeros(4, 4)), TensorBBox(torch.zeros(3, 2, 4))])
+def test_targets_of_another_batch_are_named(warp, beside):
+    with pytest.raises(ValueError, match='batch of 4 pictures'): warp([rand(), beside])
+
+
+@pytest.mark.parametrize('bad, error', [(torch.rand(0, 3, 64, 64), ValueError), (torch.rand(4, 3, 0, 64), ValueError), (rand().to(torch.float8_e4m3fn), TypeError), (torch.zeros(4, 3, 64, 64, dtype=torch.uint16), TypeError),
+                                        (rand().bool(), TypeError)])
+def test_batches_without_pixels_or_of_odd_numbers_are_named(warp, bad, error):
+    with pytest.raises(error, match='batch'): warp(bad)
+
+
+def test_the_memory_of_a_batch_does_not_matter(warp):
+    draws = [random_draw(u) for u in np.random.default_rng(0).random((4, 20))]
+    want = warp(rand(), draws=draws)
+    for x in (rand().contiguous(memory_format=torch.channels_last), rand().flip(3).contiguous().flip(3), rand().requires_grad_()): assert torch.allclose(warp(x, draws=draws), want, atol=1e-5)
+    assert warp(rand(1), draws=draws[:1]).shape == (1, 3, 32, 32)
