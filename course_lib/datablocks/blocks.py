@@ -10,6 +10,7 @@ __all__ = ['NameLabeller', 'GroupSplitter', 'picture_hash', 'precision_at_k']
 # %% ../../nbs/03_datablocks.ipynb #b213e4ec
 import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,8 @@ class GroupSplitter:
         items: Sequence, # what `get_items` found
     ) -> tuple[list[int], list[int]]: # indices for training and for validation
         "Indices of both sides. Raises `ValueError` for a missing group or fewer than two groups."
-        groups = _whole_groups([self.group(item) for item in items], items)
+        each = [self.group(_item(items, i)) for i in range(len(items))]
+        groups = _whole_groups(each, items)
         names = list(dict.fromkeys(groups))
         if len(names) < 2:
             raise ValueError(f"a split needs at least 2 groups, got {len(names)}: {names}")
@@ -75,8 +77,10 @@ class GroupSplitter:
 def _no_group(group: object) -> bool:
     "Whether this is a missing value: None, or something that is not equal to itself, as NaN is"
     if isinstance(group, tuple): return any(map(_no_group, group))
-    if group is None or type(group).__name__ == 'NAType': return True  # pandas' NA
-    return isinstance(group, (float, np.generic)) and bool(group != group) or str(group) == 'NaT'
+    if group is None or group is np.ma.masked: return True
+    if type(group).__name__ == 'NAType': return True  # pandas' NA
+    scalar = isinstance(group, (float, complex, Decimal, np.generic))
+    return scalar and bool(group != group) or str(group) == 'NaT'
 
 def _whole_groups(groups: list, items: Sequence) -> list:
     "The groups as they came; raises where one is missing or cannot be compared by its value"

@@ -2,6 +2,7 @@
 pipeline, and bad input is named."""
 import pickle
 import random
+from decimal import Decimal
 from types import SimpleNamespace
 
 import numpy as np
@@ -377,10 +378,16 @@ def test_group_splitter_keeps_groups_whole_and_the_global_generator():
 def test_items_without_a_group_are_named():
     "NaN is not equal to itself: a splitter that compares would make a group of every such item"
     items = ["a", "b", "c", "d"]
-    for missing in (float("nan"), np.float32("nan"), np.datetime64("NaT"), None, pd.NA, pd.NaT, ("a", float("nan"))):
+    for missing in (float("nan"), np.float32("nan"), np.datetime64("NaT"), np.timedelta64("NaT"), None, pd.NA, pd.NaT, ("a", float("nan")), ("a", ("b", None)), Decimal("NaN"),
+                    complex("nan"), np.ma.masked):
         groups = dict(zip(items, ["rex", "tom", missing, missing]))
         with pytest.raises(ValueError, match="2 items have no group, the first is item 2, 'c'"): GroupSplitter(groups.get)(items)
     table = pd.DataFrame(dict(owner=["ann", None, "bob", "ann"]))
+    with pytest.raises(ValueError, match="1 items have no group"): GroupSplitter(lambda row: row.owner)(table)
+    train, valid = GroupSplitter(lambda row: row.owner, 0.4)(table.fillna("eve").set_index(pd.Index([7, 8, 9, 10])))  # rows, not columns
+    assert sorted(train + valid) == [0, 1, 2, 3] and (0 in train) == (3 in train)
+    train, valid = GroupSplitter(str, 0.4)(pd.Series(list("abca"), index=[5, 6, 7, 8]))
+    assert sorted(train + valid) == [0, 1, 2, 3] and (0 in train) == (3 in train)
     with pytest.raises(ValueError, match="1 items have no group"): GroupSplitter(lambda row: row.owner)([r for _, r in table.iterrows()])
     for alike in (torch.tensor(1), np.array([1]), ["rex"]):  # compared by what they are, not by what they hold
         with pytest.raises(TypeError, match="plain value"): GroupSplitter(lambda o: alike)(items)

@@ -1,26 +1,37 @@
-"""How fast this machine is just now: a fixed piece of work here, beside the machine for which the notebooks' limits of
-time were set (it executed 00_start in 25 CPU seconds)."""
+"""How fast this machine is while something runs: a fixed piece of work here, beside the machine for which the notebooks'
+limits of time were set. A slow or busy machine then stamps about the same seconds."""
+import threading
 import time
 
-import numpy as np
+import torch
+from torch.nn.functional import conv2d
 
-SECONDS = 0.32  # what `work` took on that machine
+SECONDS = 0.0165  # of `work` on that machine: 2.2 times as fast, by 00_start, as the one where this was measured
+EVERY = 5.  # seconds between two pieces of work
 
 
 def work() -> float:
-    "The CPU seconds of a loop in Python, of products of matrices and of sums of arrays, about a third for each"
-    rng = np.random.default_rng(0)
-    square, long = rng.random((400, 400), dtype=np.float32), rng.random(2_000_000, dtype=np.float32)
-    start = time.process_time()
-    for i in range(2_000_000): i*i
-    for _ in range(120): square @ square
-    for _ in range(300): long + long
-    return time.process_time() - start
+    "The CPU seconds that this thread takes for a convolution of 64 pictures, forward and backward"
+    pictures, kernels = torch.ones(64, 16, 32, 32), torch.ones(32, 16, 3, 3, requires_grad=True)
+    start = time.thread_time()
+    conv2d(pictures, kernels, padding=1).relu().sum().backward()
+    return time.thread_time() - start
 
 
-def pace() -> float:
-    "How many times as long as there this machine takes now, at its best of three (2: it is half as fast)"
-    return min(work() for _ in range(3))/SECONDS
+class Pace(threading.Thread):
+    "Works now and then beside what is measured; `factor` says how many times as long as there it took"
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        work()  # the first call sets things up
+        self.taken, self.ended = [work()], threading.Event()
+        self.start()
 
+    def run(self) -> None:
+        "A piece of work every few seconds, until the end"
+        while not self.ended.wait(EVERY): self.taken.append(work())
 
-if __name__ == "__main__": print(f"{pace():.2f}")
+    def factor(self) -> float:
+        "The mean over all pieces; 2: the machine was half as fast"
+        self.ended.set()
+        self.join()
+        return sum(self.taken)/len(self.taken)/SECONDS

@@ -19,7 +19,7 @@ from nbdev.clean import clean_nb
 from nbdev.config import get_config
 from nbdev.test import nb_test_cells
 
-from tools.build.pace import pace
+from tools.build.pace import Pace
 from tools.notebooks import ROOT, code_cells, fact, facts, paths
 
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "nbconvert_exporter": "python",
@@ -69,11 +69,11 @@ def run(path: Path, flags: str = "") -> float:
     env = {k: v for k, v in os.environ.items() if k not in ("COURSE_LIB_DATA", "MPLBACKEND")}
     # committed outputs show the offline data, and pictures
     env |= {"OMP_NUM_THREADS": env.get("OMP_NUM_THREADS", "1"), "PYTHONPATH": str(cfg.config_path.resolve())}
-    slower, start, before = pace(), time.perf_counter(), os.times()
+    pace, start, before = Pace(), time.perf_counter(), os.times()
     Client(nb, run_ids, timeout=600, kernel_name="python3",
            resources={"metadata": {"path": str(path.parent)}}).execute(env=env)
     after = os.times()  # the kernel's CPU seconds, however busy the machine is; without such a count, the clock's
-    seconds = (sum(after[2:4]) - sum(before[2:4]) or time.perf_counter() - start)/min(slower, pace())
+    seconds = (sum(after[2:4]) - sum(before[2:4]) or time.perf_counter() - start)/pace.factor()
     for c in code_cells(nb): dress(c)
     clean_nb(nb, allowed_metadata_keys=cfg.allowed_metadata_keys,
              allowed_cell_metadata_keys=cfg.allowed_cell_metadata_keys,
