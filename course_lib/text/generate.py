@@ -49,7 +49,7 @@ def next_token(
     return tokens.gather(-1, drawn)[..., 0]
 
 # %% ../../nbs/lib/11_text_generate.ipynb #892193df
-@torch.inference_mode()
+@torch.no_grad()
 def generate(
     model: Transformer, # used in evaluation mode and without gradients; its mode is put back
     prompts: Sequence[Sequence[int]], # texts of tokens, of any lengths, at least one token each

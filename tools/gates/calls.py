@@ -510,6 +510,5 @@ NOT_RUN = {  # function: why it is not called here
     "text.LanguageModel.*": "runs text.AWDLSTM, which is not run here",
     "text.AWDLSTM.forward": "calls cuDNN's LSTM, which asks for a real device",
     "exercises.expect": "puts the verdict on a learner's answer into words",
-    "presizing.FastImage.create": "decodes a file on the CPU",
     "text.LMStream.__init__": "lays texts end to end on the CPU; the loop that trains moves the batches",
 }
