@@ -42,7 +42,8 @@ const pages = rest.length ? rest.flatMap((r) => every.filter((p) => p.startsWith
 const faults = [], heavy = [], unseen = []; // unseen: the browser crashed or had no time, which is no fault of a page
 const fault = (page, form, text) => { faults.push(`${page} (${form}): ${text}`); console.log(faults.at(-1)); };
 const launch = () => chromium.launch({ executablePath, args: ["--no-sandbox"] });
-process.on("uncaughtException", (e) => { console.log(`The browser gave up: ${e}`); process.exit(faults.length ? 1 : 3); });
+const gaveUp = (e) => e?.name === "TimeoutError" || /has been closed|crashed/i.test(String(e)); // anything else is a fault
+process.on("uncaughtException", (e) => { console.log(String(e?.stack ?? e)); process.exit(faults.length || !gaveUp(e) ? 1 : 3); });
 let browser = await launch();
 
 async function look(name, width, scheme) {
@@ -122,7 +123,8 @@ async function searches() {
   return asked.length;
 }
 
-for (const page of pages) for (const [width, scheme] of formsOf(page)) await look(page, width, scheme).catch((e) => unseen.push(`${page} (${width} px, ${scheme}): ${e}`.split("\n")[0]));
+for (const page of pages) for (const [width, scheme] of formsOf(page)) await look(page, width, scheme).catch((e) => gaveUp(e) ? unseen.push(`${page} (${width} px, ${scheme}): ${e}`.split("\n")[0])
+    : fault(page, `${width} px, ${scheme}`, String(e)));
 await browser.close();
 browser = await launch(); // the search has much in memory
 const asked = pages.includes("search.html") ? await searches() : 0;

@@ -3,7 +3,7 @@
 `python -m tools.build.run_notebook nbs/04_losses.ipynb` (in the course's environment; `python course.py run` calls
 this). The stamp, `metadata.course_lib`, holds a hash of the code that was executed, so that a test can tell a notebook
 whose outputs are older than its code, and the CPU seconds it took, as of a machine of one speed (`pace`): a slow or
-busy machine writes the same stamp.
+busy machine writes about the same stamp.
 
 A number in prose is written `<span data-value="accuracy:.1%">?</span>`. The run puts f"{accuracy:.1%}", evaluated at
 that place of the notebook, between the tags. The page shows the value alone; an attribute `title` would show the code
