@@ -65,7 +65,7 @@ def _reduced(b: _Batch, losses: Tensor, reduction: str, normalizer: Normalizer =
     return b.reduced(loss/(total + (total == 0)))
 
 # %% ../../nbs/lib/08_distillation_soft.ipynb #10a86964
-_HOT = 32.  # hotter than this, T² makes float32's rounding a visible part of the loss: float64 then
+_HOT = 32.  # hotter, T² makes float32's rounding a visible part of the loss: float64 then, where there is one
 
 @like_torch
 def kd_loss(
@@ -102,7 +102,7 @@ def kd_loss(
     check_between('alpha', alpha, 0, 1)
     if alpha < 1: _need_target(target, 'alpha', alpha)
     b = _soft_batch(student_logits, target, teacher_logits, ignore_index, reduction, dim, normalizer)
-    wide = torch.float64 if temperature > _HOT else b.wide
+    wide = torch.float64 if temperature > _HOT and b.student.device.type != 'mps' else b.wide
     log_p, log_q = (torch.log_softmax(x.to(wide)/temperature, 1) for x in (b.teacher, b.student))
     losses = alpha*temperature**2*_expected(_finite(log_p.exp(), b), log_p - log_q)
     if alpha < 1: losses = losses + (1 - alpha)*_label_loss(b)
