@@ -9,6 +9,7 @@ __all__ = ['cwtm_loss', 'CWTMLoss']
 
 # %% ../../nbs/lib/08_distillation_cwtm.ipynb #71205157
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from .chunked import _weighted
 from .inputs import _Batch, _batch
 from .weights import (
-    _check_finite, _given_confidence, _masked, _teacher_weight, _total, _without_nonfinite)
+    _check_finite, _given_confidence, _is_large, _masked, _teacher_weight, _total, _without_nonfinite)
 from ..groups import Normalizer, check_normalizer
 from ..validate import check_choice, check_tensor, like_torch
 
@@ -53,7 +54,18 @@ def _weights(
     total = _total(w if share is factor else _masked(sure, share), normalizer)
     return w/total if reduction == 'mean' else w*((w.numel() if share is None else share.sum())/total)
 
+# %% ../../nbs/lib/08_distillation_cwtm.ipynb #f05ed102
+def _in_kernels(x: Tensor, target: Tensor, teacher: Tensor | None) -> Callable[..., Tensor] | None:
+    "The whole loss at its defaults in kernels; None where these cannot be used"
+    if not isinstance(x, Tensor) or x.device.type != 'cuda' or x.dtype == torch.float64: return None
+    plain = all(type(v) in (Tensor, nn.Parameter) for v in (x, target, teacher))
+    if not plain or target.ndim != 1 or not _is_large(x) or torch._C._len_torch_dispatch_stack(): return None
+    from course_lib.distillation.fused import _FusedCWTM, _usable
+    return _FusedCWTM.apply if _usable(x.device) else None
+
 # %% ../../nbs/lib/08_distillation_cwtm.ipynb #bccc97cc
+_USUAL = ('max', 'weighted', 'batch', 0, 'mean', 'raise')
+
 @like_torch
 def cwtm_loss(
     student_logits: Tensor, # [C], [N, C] or [N, C, d1, …], floating point
@@ -102,7 +114,11 @@ def cwtm_loss(
         got = 'neither' if confidence is None else 'both'
         raise ValueError(f"give exactly one of teacher_logits and confidence, got {got}")
     check_tensor('target', target)
-    b = _batch(student_logits, target, teacher_logits, ignore_index, reduction, weight, label_smoothing, dim)
+    usual = (weigh, value, normalizer, label_smoothing, reduction, nonfinite) == _USUAL and weight is None
+    kernels = _in_kernels(student_logits, target, teacher_logits) if usual and confidence is None else None
+    b = _batch(student_logits, target, teacher_logits, ignore_index, reduction, weight, label_smoothing, dim,
+               sort=not kernels)
+    if kernels: return kernels(b.student, b.target, b.teacher, ignore_index, b.dtype)
     if confidence is None: sure = _teacher_weight(b.teacher, b.target, weigh, b.wide)
     else: sure = _given_confidence(confidence, b, nonfinite)
     if sure.numel() == 1 and isinstance(normalizer, str) and not torch.compiler.is_compiling():

@@ -47,6 +47,7 @@ def _batch(
     weight: Tensor | None = None, # [C], a weight per class
     label_smoothing: float = 0.0, # 0 to 1
     dim: int = 1, # the dimension of the classes, where there are samples too
+    sort: bool = True, # whether to look at the values of class indices, and sort out which count
 ) -> _Batch: # what the loss works on
     "Look at all that a loss is given. Raises `TypeError`, `ValueError` and `IndexError`."
     if dim != 1: student_logits, target, teacher_logits = _classes_second(dim, student_logits, target, teacher_logits)
@@ -59,6 +60,7 @@ def _batch(
     single, classes = x.ndim == 1, x.shape[min(x.ndim - 1, 1)]
     if single: x, t = x[None], None if t is None else t[None]
     if single and y is not None: y = y.reshape(1) if indices else y[None]
-    if y is not None: y, counts = class_labels(y, classes, ignore_index) if indices else (y.detach(), None)
+    if y is not None and not indices: y = y.detach()
+    elif y is not None and sort: y, counts = class_labels(y, classes, ignore_index)
     wide, autocast = sum_dtype(x.dtype), autocast_on(x.device.type)
     return _Batch(x, None if t is None else t.detach(), y, counts, single, wide, wide if autocast else x.dtype)
