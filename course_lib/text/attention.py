@@ -121,10 +121,8 @@ class RoPE(nn.Module):
         Returns:
             of the same shape and dtype
         """
-        cos, sin = angles
-        wide = x.to(sum_dtype(x.dtype))
-        partners = wide.roll(self.width//2, -1)
-        return (wide*cos + partners*sin).to(x.dtype)
+        cos, sin = angles  # in single precision, so that half is turned in it too
+        return (x*cos + x.roll(self.width//2, -1)*sin).to(x.dtype)
 
 # %% ../../nbs/lib/11_text_attention.ipynb #7313cdbd
 class KVCache:
