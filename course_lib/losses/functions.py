@@ -20,7 +20,7 @@ from course_lib.validate import (
     like_torch, sum_dtype,
 )
 
-# %% ../../nbs/04_losses.ipynb #76575b6e
+# %% ../../nbs/04_losses.ipynb #b04e0001
 def _shift(x: Tensor, dim: int, dtype: torch.dtype | None) -> Tensor:
     "`x`, as `dtype` if given, less its largest value along `dim`, so that `exp` cannot overflow"
     check_tensor('x', x)
@@ -31,7 +31,7 @@ def _shift(x: Tensor, dim: int, dtype: torch.dtype | None) -> Tensor:
     x = x.to(sum_dtype(x.dtype))
     return x - x.detach().amax(dim, keepdim=True) if x.numel() else x
 
-# %% ../../nbs/04_losses.ipynb #87577746
+# %% ../../nbs/04_losses.ipynb #b04e0002
 @like_torch
 def softmax(
     x: Tensor, # logits, any shape
@@ -51,7 +51,7 @@ def softmax(
     e = _shift(x, dim, dtype).exp()
     return (e/e.sum(dim, keepdim=True)).to(dtype or x.dtype)
 
-# %% ../../nbs/04_losses.ipynb #92a91f5f
+# %% ../../nbs/04_losses.ipynb #b04e0003
 @like_torch
 def log_softmax(
     x: Tensor, # logits, any shape
@@ -71,7 +71,7 @@ def log_softmax(
     z = _shift(x, dim, dtype)
     return (z - z.exp().sum(dim, keepdim=True).log()).to(dtype or x.dtype)
 
-# %% ../../nbs/04_losses.ipynb #147d24d8
+# %% ../../nbs/04_losses.ipynb #b04e0005
 def _x_log_x(p: Tensor) -> Tensor:
     "p log p, with 0 log 0 = 0 (and gradient 0 there)"
     return p*torch.where(p == 0, 1, p).log()
@@ -93,7 +93,7 @@ def entropy(
     check_float('p', p)
     return -_x_log_x(p).sum(dim)
 
-# %% ../../nbs/04_losses.ipynb #431b3562
+# %% ../../nbs/04_losses.ipynb #b04e0006
 @like_torch
 def kl_div(
     input: Tensor, # log-probabilities of the prediction q, any shape
@@ -214,7 +214,7 @@ def _check_broadcasts(shape: torch.Size, **weights: Tensor | None) -> None:
             raise ValueError(f"{name} must broadcast to the shape of input, {tuple(shape)}, "
                              f"got {tuple(weight.shape)}")
 
-# %% ../../nbs/04_losses.ipynb #114d0361
+# %% ../../nbs/04_losses.ipynb #b04e0008
 @like_torch
 def binary_cross_entropy_with_logits(
     input: Tensor, # logits, any shape
