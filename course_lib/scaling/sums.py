@@ -1,4 +1,4 @@
-"""After this notebook you can spread a training over several processes and get the weights of one, show where it would go wrong, stop and go on, and say beforehand when more machines stop being worth it.
+"""After this notebook you can spread a training over several processes and get the weights of one, say whether it is sooner done, show where it would go wrong, stop and go on, and plan for more machines.
 
 Docs: https://course-lib.github.io/course_lib/scaling.html.md"""
 
