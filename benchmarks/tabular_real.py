@@ -1,11 +1,13 @@
 """Real tables: `TabularNet` beside trees, boosting, lines and other networks. Needs the real data: COURSE_LIB_DATA.
 
     COURSE_LIB_DATA=folder python -m benchmarks.tabular_real [--data Adult] [--models LightGBM fastai] [--seeds 3]
+                                                             [--kinds "as shipped" tuned]
 
 Adult: a fifth of the rows that no setting was chosen on judges, the others train. Bulldozers: the last 28% by time
-judge. Every model runs as shipped, and tuned: of its own settings and a few others, drawn once from the ranges in
-`SPACES`, the one is taken that does best on a part of the training rows (Adult: a fifth, drawn; bulldozers: the last
-28%), and all training rows train it anew. `by hand` are settings that were found in many more tries on training rows.
+judge. Every model runs as shipped, and tuned: of its own settings and others, drawn once from the ranges in `SPACES`,
+the one is taken that does best on a part of the training rows (Adult: a fifth, drawn; bulldozers: the last 28%), and
+all training rows train it anew. The budget of that search is the same for all: `TRIES` settings, but none is begun once
+`PATIENCE` CPU seconds are spent. `by hand` are settings that were found in many more tries on training rows.
 What was run is kept in a folder (`--work`) and not run again, so that a run can be stopped; a call with `--page` takes
 it into results/tabular_real.csv, where rows of other runs stay, and writes the page.
 LightGBM, XGBoost, CatBoost and pytabkit (RealMLP) are requirements of this benchmark alone: what is not installed is
@@ -39,7 +41,7 @@ from course_lib.tabular import OneR, TabularNet, TabularPrep, blend, date_parts,
 PACKAGES = {"LightGBM": "lightgbm", "XGBoost": "xgboost", "CatBoost": "catboost", "RealMLP": "pytabkit",
             "fastai": "fastai", "fastai, mended": "fastai"}
 PEERS = [p for p in dict.fromkeys(PACKAGES.values()) if importlib.util.find_spec(p)]
-TRIES = 3
+TRIES, PATIENCE = 10, 240.
 SPACES: dict[str, dict[str, list]] = {
     "TabularNet": dict(n_epochs=[4, 8, 12, 16], batch_size=[128, 256, 512], n_bins=[16, 48, 128], emb_size=[8, 16],
                        skip=[True, False], weight_decay=[0.1, 0.3, 1.], hidden=[(128, 64), (256, 128)]),
@@ -51,7 +53,8 @@ SPACES: dict[str, dict[str, list]] = {
     "LightGBM": dict(n_estimators=[100, 300, 600], learning_rate=[0.03, 0.05, 0.1], num_leaves=[15, 31, 63],
                      min_child_samples=[5, 10, 20], colsample_bytree=[0.4, 0.7, 1.]),
     "XGBoost": dict(n_estimators=[100, 300, 600], learning_rate=[0.03, 0.05, 0.1, 0.3], max_depth=[4, 6, 8],
-                    min_child_weight=[1, 4, 10], colsample_bytree=[0.4, 0.7, 1.], subsample=[0.8, 1.]),
+                    min_child_weight=[1, 4, 10], colsample_bytree=[0.4, 0.7, 1.], subsample=[0.8, 1.],
+                    enable_categorical=[True, False]),
     "CatBoost": dict(iterations=[300, 600, 1000], learning_rate=[0.03, 0.06, 0.1], depth=[4, 6, 8],
                      l2_leaf_reg=[1, 3, 10]),
     "RealMLP": dict(lr=[0.02, 0.04, 0.1, 0.2], p_drop=[0., 0.15, 0.3], wd=[0., 0.02], embedding_size=[8, 16]),
@@ -66,7 +69,7 @@ BY_HAND: dict[str, dict[str, dict]] = {"Adult": {
                        weight_decay=1.),
     "LightGBM": dict(n_estimators=600, learning_rate=0.05, num_leaves=31, min_child_samples=10, subsample=0.8,
                      subsample_freq=1, colsample_bytree=0.4)}}
-WORDS = {"as shipped": "as shipped", "tuned": f"tuned, {TRIES} tries", "by hand": "by hand"}
+KINDS = "as shipped", "tuned", "by hand"
 
 
 class Table(NamedTuple):
@@ -154,16 +157,18 @@ def hist(classes: bool, seed: int, **settings: Any) -> Any:
 
 
 def boosted(name: str) -> Callable:
-    "LightGBM, XGBoost or CatBoost, with its own treatment of categories"
+    "LightGBM, XGBoost or CatBoost, with its own treatment of categories (XGBoost: unless told to take their codes)"
     def run(t: Table, seed: int, **settings: Any) -> np.ndarray:
         table, kind = for_trees(t), "Classifier" if t.classes else "Regressor"
-        if name != "LightGBM": table = table.assign(**{c: table[c].fillna(-1).astype(int) for c in t.cats})
-        if name != "CatBoost": table = table.astype(dict.fromkeys(t.cats, "category"))
+        if settings.get("enable_categorical", True):
+            if name != "LightGBM": table = table.assign(**{c: table[c].fillna(-1).astype(int) for c in t.cats})
+            if name != "CatBoost": table = table.astype(dict.fromkeys(t.cats, "category"))
         module = importlib.import_module(PACKAGES[name])
         if name == "LightGBM":
             model = getattr(module, f"LGBM{kind}")(random_state=seed, verbose=-1, n_jobs=1, **settings)
         elif name == "XGBoost":
-            model = getattr(module, f"XGB{kind}")(random_state=seed, n_jobs=1, enable_categorical=True, **settings)
+            settings = {"enable_categorical": True} | settings
+            model = getattr(module, f"XGB{kind}")(random_state=seed, n_jobs=1, **settings)
         else:
             model = getattr(module, f"CatBoost{kind}")(random_seed=seed, thread_count=1, cat_features=t.cats, verbose=0,
                                                        allow_writing_files=False, **settings)
@@ -181,8 +186,11 @@ def plain(t: Table) -> pd.DataFrame:
 
 
 def realmlp(t: Table, seed: int, **settings: Any) -> np.ndarray:
-    "RealMLP with tuned defaults (Holzmüller et al. 2024), on prepared columns: it takes no gaps among numbers"
+    """RealMLP with tuned defaults (Holzmüller et al. 2024), on prepared columns: it takes no gaps among numbers. For
+    classes as its authors advise where probabilities are judged: without label smoothing, and the pass with the least
+    cross-entropy."""
     import pytabkit
+    if t.classes: settings = {"val_metric_name": "cross_entropy", "use_ls": False} | settings
     table = plain(t)
     kind = pytabkit.RealMLP_TD_Classifier if t.classes else pytabkit.RealMLP_TD_Regressor
     model = kind(device="cpu", n_threads=1, random_state=seed, **settings)
@@ -264,29 +272,37 @@ class Kept:
     def has(self, key: str) -> bool: return (self.folder/f"{key.replace(' ', '_').replace(',', '')}.json").exists()
 
 
-def measure(kept: Kept, data: str, name: str, seeds: int) -> None:
+def measure(kept: Kept, data: str, name: str, seeds: int, kinds: list[str]) -> None:
     "Run one model on one table: as shipped, the tries, tuned, by hand"
     whole, part = TABLES[data]()
     n = 1 if name in FIXED else 4 if (data, name) == ("bulldozers", "TabularNet") else seeds
-
-    def run(settings: dict) -> None:
+    found: dict[str, dict] = {"as shipped": {}} | ({"by hand": BY_HAND[data][name]} if name in BY_HAND[data] else {})
+    if "tuned" in kinds: found["tuned"], _ = search(kept, data, name, part)
+    for settings in (found[kind] for kind in kinds if kind in found):
         for seed in range(n):
             kept.once(f"{data} {name} {json.dumps(settings)} {seed}",
                       lambda seed=seed: timed(MODELS[name], whole, seed, **settings))
 
-    run({})
-    for settings in settings_of(kept, data, name, part).values(): run(settings)
+
+def search(kept: Kept, data: str, name: str, part: Table, run: bool = True) -> tuple[dict, int]:
+    """The settings that do best on a part of the training rows, and of how many: as many as the budget allows; without
+    `run` ({}, 0) if not all of those were tried already"""
+    tried, errors, spent = tries(name), [], 0.
+    for settings in tried:
+        if spent > PATIENCE: break
+        key = f"{data} {name} tried {json.dumps(settings)}"
+        if not run and not kept.has(key): return {}, 0
+        told, took = kept.once(key, lambda s=settings: timed(MODELS[name], part, 0, **s))
+        errors.append(error(part, told))
+        spent += took
+    return tried[int(np.argmin(errors))], len(errors)
 
 
-def settings_of(kept: Kept, data: str, name: str, part: Table, run: bool = True) -> dict[str, dict]:
-    "{as shipped, tuned, by hand: settings}; without `run` only what was tried already"
-    tried = tries(name)
-    keys = [f"{data} {name} tried {json.dumps(s)}" for s in tried]
-    found = {"as shipped": {}}
-    if run or all(map(kept.has, keys)):
-        said = [kept.once(key, lambda s=s: timed(MODELS[name], part, 0, **s))[0] for key, s in zip(keys, tried)]
-        found["tuned"] = tried[int(np.argmin([error(part, told) for told in said]))]
-    return found | ({"by hand": BY_HAND[data][name]} if name in BY_HAND[data] else {})
+def settings_of(kept: Kept, data: str, name: str, part: Table) -> dict[str, dict]:
+    "{as shipped, tuned, by hand: settings}, of what was run"
+    tuned, n = search(kept, data, name, part, run=False)
+    return ({"as shipped": {}} | ({f"tuned, {n} tries": tuned} if n else {})
+            | ({"by hand": BY_HAND[data][name]} if name in BY_HAND[data] else {}))
 
 
 def scored(t: Table, said: list[np.ndarray]) -> dict:
@@ -303,12 +319,12 @@ def rows_of(kept: Kept, data: str) -> list[dict]:
     "Rows of the table, from what was run"
     (whole, part), rows, best = TABLES[data](), [], {}
     for name in MODELS:
-        for kind, settings in settings_of(kept, data, name, part, run=False).items():
+        for kind, settings in settings_of(kept, data, name, part).items():
             runs = [kept.once(key, lambda: (np.zeros(0), 0.)) for seed in range(9)
                     if kept.has(key := f"{data} {name} {json.dumps(settings)} {seed}")]
             if not runs: continue
             said, spent = [told for told, _ in runs], float(np.mean([s for _, s in runs]))
-            rows.append({"data": data, "model": name, "settings": WORDS[kind], "seeds": len(said),
+            rows.append({"data": data, "model": name, "settings": kind, "seeds": len(said),
                          **scored(whole, said), "CPU seconds": spent})
             best[name] = said  # by hand, if there is such a row, else tuned
     mixes = {"mean of the TabularNets": [best["TabularNet"]]} if "TabularNet" in best else {}
@@ -358,6 +374,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="*", choices=[*TABLES], default=[*TABLES])
     parser.add_argument("--models", nargs="*", choices=[*MODELS], default=[*MODELS])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--kinds", nargs="*", choices=KINDS, default=[*KINDS])
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir())/"tabular_real", help="what was run")
     parser.add_argument("--page", action="store_true", help="run nothing, write the page from what was run")
     args = parser.parse_args()
@@ -365,7 +382,7 @@ def main() -> None:
     if args.page: return page(kept)
     for data in args.data:
         for name in args.models:
-            if name not in PACKAGES or PACKAGES[name] in PEERS: measure(kept, data, name, args.seeds)
+            if name not in PACKAGES or PACKAGES[name] in PEERS: measure(kept, data, name, args.seeds, args.kinds)
 
 
 if __name__ == "__main__": main()

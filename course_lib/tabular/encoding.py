@@ -15,13 +15,15 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from .estimator import _at_least, _floats
+
 # %% ../../nbs/lib/10_tabular_encoding.ipynb #470e2a30
 def quantile_edges(
     values: ArrayLike, # numbers of one column, of training rows alone [rows]
     n_bins: int = 64, # most bins, at least 1
 ) -> np.ndarray: # increasing edges [at most n_bins + 1], the first and last the smallest and largest value
     """Edges of bins with about as many rows in each; a value with more rows than that counts as one bin's worth. Raises
-    `ValueError` without rows and for what is not finite.
+    `ValueError` without rows, for what is no finite number and for no whole number of bins.
 
     Args:
         values: numbers of one column, of training rows alone [rows]
@@ -30,10 +32,10 @@ def quantile_edges(
     Returns:
         increasing edges [at most n_bins + 1], the first and last the smallest and largest value
     """
-    numbers = np.asarray(values, dtype=np.float64)
-    if numbers.ndim != 1 or not len(numbers) or not np.isfinite(numbers).all() or n_bins < 1:
-        raise ValueError(f"values must be finite numbers [rows] and n_bins at least 1, got shape {numbers.shape}, "
-                         f"{np.count_nonzero(~np.isfinite(numbers))} not finite, and {n_bins}")
+    numbers, n_bins = _floats('values', values), _at_least('n_bins', n_bins, 1)
+    if numbers.ndim != 1 or not len(numbers) or not np.isfinite(numbers).all():
+        raise ValueError(f"values must be finite numbers [rows], at least one; got shape {numbers.shape}, "
+                         f"{np.count_nonzero(~np.isfinite(numbers))} not finite")
     distinct, counts = np.unique(numbers, return_counts=True)
     if len(distinct) <= n_bins + 1: return distinct
     room = _room(counts, n_bins)
@@ -70,7 +72,9 @@ class PiecewiseLinearEncoding(nn.Module):
         edges: Sequence[ArrayLike], # for each column its increasing edges; a single edge is a column of one value
     ):
         super().__init__()
-        cuts = [np.asarray(e, dtype=np.float64) for e in edges]
+        if isinstance(edges, str) or not hasattr(edges, '__iter__'):
+            raise ValueError(f"edges must be a list with the edges of each column, got {edges!r}")
+        cuts = [_floats(f'edges of column {j}', e) for j, e in enumerate(edges)]
         for j, cut in enumerate(cuts):
             if cut.ndim != 1 or not len(cut) or not np.isfinite(cut).all() or (np.diff(cut) <= 0).any():
                 raise ValueError(f"edges of column {j} must be finite and increasing, got {cut}")
@@ -89,7 +93,7 @@ class PiecewiseLinearEncoding(nn.Module):
     def forward(self,
         x: Tensor, # numbers [..., columns], none missing
     ) -> Tensor: # [..., columns, bins], from 0 to 1
-        """Encode numbers. Raises `ValueError` for another number of columns.
+        """Encode numbers. Raises `ValueError` for another number of columns, `TypeError` for what is no tensor.
 
         Args:
             x: numbers [..., columns], none missing
@@ -97,6 +101,7 @@ class PiecewiseLinearEncoding(nn.Module):
         Returns:
             [..., columns, bins], from 0 to 1
         """
+        if not isinstance(x, Tensor): raise TypeError(f"x must be a tensor, got {type(x).__name__}")
         if x.ndim < 1 or x.shape[-1] != len(self.lower):
             raise ValueError(f"x must be [..., {len(self.lower)}], got {tuple(x.shape)}")
         return ((x[..., None] - self.lower)/self.width).clamp(0, 1)

@@ -152,6 +152,47 @@ def _at_least(name: str, value: Any, least: int) -> int:
     return int(value)
 
 
+def _between(name: str, value: Any, low: float, high: float, ends: str) -> float:
+    "A setting that must be a number between two others; `ends` are brackets, such as '[)', that say which ends count"
+    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
+        if low < value < high or (value == low and ends[0] == '[') or (value == high and ends[1] == ']'):
+            return float(value)
+    raise ValueError(f"{name} must be a number in {ends[0]}{low:g}, {high:g}{ends[1]}, got {value!r}")
+
+
+def _yes_or_no(name: str, value: Any) -> bool:
+    "A setting that must be `True` or `False`"
+    if not isinstance(value, (bool, np.bool_)): raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def _draws(name: str, seed: Any) -> np.random.Generator:
+    "A generator of random numbers from what numpy takes as a seed, or the generator itself"
+    try:
+        if not isinstance(seed, (bool, np.bool_)): return np.random.default_rng(seed)
+    except (TypeError, ValueError): pass
+    raise ValueError(f"{name} must be a whole number of at least 0, a numpy.random.Generator or None, got {seed!r}")
+
+
+def _floats(name: str, values: Any) -> np.ndarray:
+    "Numbers as float64 in an array of any shape"
+    try: return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as e:
+        raise ValueError(f"{name} must hold numbers, in rows of one length: {e}") from None
+
+
+def _can(name: str, model: Any, *methods: str) -> None:
+    "A model that has what it is asked for"
+    if lacks := [m for m in methods if not callable(getattr(model, m, None))]:
+        raise TypeError(f"{name} must be a fitted model with {' and '.join(lacks)}, got {type(model).__name__}")
+
+
+def _array(name: str, values: Any) -> np.ndarray:
+    "Values of any type in an array"
+    try: return np.asarray(values)
+    except ValueError as e: raise ValueError(f"{name} must have rows of one length: {e}") from None
+
+
 def _names(X: Any) -> list[str]:
     "The names of a table's columns for messages; of a frame also checks that each is there once and holds numbers"
     if not hasattr(X, 'columns'): return [str(i) for i in range(np.shape(X)[1])]
@@ -175,7 +216,7 @@ def as_table(
         float32 [rows, columns]
     """
     X = _as_frame(X)
-    if not hasattr(X, 'columns'): X = np.asarray(X)
+    if not hasattr(X, 'columns'): X = _array('X', X)
     if len(X.shape) != 2: raise ValueError(f"X must be [rows, columns], got shape {X.shape}")
     names = _names(X)
     if not hasattr(X, 'columns') and X.dtype.kind not in 'biuf':
@@ -197,7 +238,7 @@ def _missing(value: Any) -> bool:
 def _column_of(y: Any, rows: int) -> np.ndarray:
     """A target [rows] without missing values. Raises `TypeError` for dates, for text among numbers, and for numbers
     that are kept as Python objects, which could be meant as classes or as numbers."""
-    target = np.asarray(y)
+    target = _array('y', y)
     if target.shape != (rows,): raise ValueError(f"y must be [{rows}], one for each row of X; got {target.shape}")
     values = list(y) if isinstance(y, (list, tuple)) else target.tolist()
     missing = np.array([_missing(v) for v in values], dtype=bool)
@@ -215,8 +256,7 @@ def _column_of(y: Any, rows: int) -> np.ndarray:
 
 def _weights_of(sample_weight: Any, rows: int) -> np.ndarray:
     "Weights [rows], at least 0, not all 0"
-    try: weights = np.ones(rows) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    except (TypeError, ValueError) as e: raise ValueError(f"sample_weight must hold numbers: {e}") from None
+    weights = np.ones(rows) if sample_weight is None else _floats('sample_weight', sample_weight)
     if weights.shape != (rows,): raise ValueError(f"sample_weight must be [{rows}], got {weights.shape}")
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
         raise ValueError("sample_weight must be finite, at least 0 and not all 0; "

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .estimator import NotFittedError, _agreement, _as_frame, _at_least, _column_of, as_table
+from .estimator import (NotFittedError, _agreement, _array, _as_frame, _at_least, _can, _column_of,
+                                          _draws, as_table)
 from .forest import RandomForest
 from .tree import DecisionTree
 
@@ -24,7 +25,7 @@ def score_of(
     y: Any, # class or number for each row [rows]
 ) -> float: # at most 1
     """Share of right answers, or share of variance explained. Raises `ValueError` for missing targets and for one
-    number.
+    number, `TypeError` for what is no model.
 
     Args:
         model: a fitted model with `predict`, and `classes_` if it tells classes apart
@@ -34,6 +35,7 @@ def score_of(
     Returns:
         at most 1
     """
+    _can('model', model, 'predict')
     guess = np.asarray(model.predict(X))
     truth = _column_of(y, len(guess))
     return _agreement(guess, truth, hasattr(model, 'classes_'))
@@ -65,7 +67,7 @@ def permutation_importance(
 ) -> np.ndarray: # how far the score falls [columns, n_repeats]
     """Importance of each column for a model (Breiman 2001): the fall of the score when the column is shuffled. Columns
     that say the same stand in for each other, so that none of them may seem to be needed. Raises `ValueError` without
-    rows.
+    rows and for no whole number of repeats, `TypeError` for what is no model or no score.
 
     Args:
         model: a fitted model with `predict`
@@ -79,11 +81,14 @@ def permutation_importance(
         how far the score falls [columns, n_repeats]
     """
     X = _as_frame(X)
-    X = X if hasattr(X, 'iloc') else np.asarray(X)
-    if X.ndim != 2 or not len(X) or len(X) != len(y) or n_repeats < 1:
-        raise ValueError(f"X and y must have as many rows, at least one, and n_repeats be at least 1; got {X.shape}, "
-                         f"{len(y)} and {n_repeats}")
-    score, rng = score or score_of, np.random.default_rng(random_state)
+    X = X if hasattr(X, 'iloc') else _array('X', X)
+    shape = _array('y', y).shape
+    if X.ndim != 2 or not len(X) or shape[:1] != (len(X),):
+        raise ValueError(f"X and y must have as many rows, at least one; got {X.shape} and {shape}")
+    if not callable(score := score_of if score is None else score):
+        raise TypeError(f"score must be a function of (model, X, y), got {score!r}")
+    if score is score_of: _can('model', model, 'predict')
+    n_repeats, rng = _at_least('n_repeats', n_repeats, 1), _draws('random_state', random_state)
     whole = score(model, X, y)
     return np.array([[whole - score(model, _with_column(X, j, _column_values(X, j)[rng.permutation(len(X))]), y)
                       for _ in range(n_repeats)] for j in range(X.shape[1])])
@@ -112,7 +117,7 @@ def partial_dependence(
 ) -> Dependence: # the grid, the mean and a curve for each row
     """Partial dependence (Friedman 2001) and individual conditional expectations (Goldstein et al. 2015). Where columns
     go together it asks about rows that do not exist. Raises `ValueError` for a column that is not there or has no
-    value.
+    value, `TypeError` for what is no model.
 
     Args:
         model: a fitted model with `predict`, or `predict_proba` if it tells classes apart
@@ -126,7 +131,8 @@ def partial_dependence(
         the grid, the mean and a curve for each row
     """
     X = _as_frame(X)
-    X = X if hasattr(X, 'iloc') else np.asarray(X)
+    X = X if hasattr(X, 'iloc') else _array('X', X)
+    if X.ndim != 2: raise ValueError(f"X must be [rows, columns], got {X.shape}")
     names = [*X.columns] if hasattr(X, 'iloc') else [*range(X.shape[1])]
     if names.count(column) != 1: raise ValueError(f"X must hold the column {column!r} once, it has {names}")
     if not len(X): raise ValueError("X has no rows: pass the rows whose mean is wanted")
@@ -138,7 +144,8 @@ def partial_dependence(
         known = known[~np.isnan(known)]
         if not len(known): raise ValueError(f"the column {column!r} holds no known value: pass a grid")
         grid = np.unique(np.quantile(known, np.linspace(0, 1, n_points)))
-    grid, classes = np.asarray(grid), [*getattr(model, 'classes_', [])]
+    grid, classes = _array('grid', grid), [*getattr(model, 'classes_', [])]
+    _can('model', model, 'predict_proba' if classes else 'predict')
     if grid.ndim != 1 or not len(grid): raise ValueError(f"grid must be [points], at least one, got {grid.shape}")
     if label is not None and label not in classes: raise ValueError(f"label must be one of {classes}, got {label!r}")
     shown = classes.index(label) if label is not None else -1

@@ -13,19 +13,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..core import mean_ci
+from .estimator import _at_least, _between, _draws, _floats
 from ..timing import Estimate
 
 # %% ../../nbs/10_tabular.ipynb #10ab0143
 def repeated_folds(
-    n: int, # rows
+    n: int, # rows, at least 2
     n_folds: int = 5, # parts, each of which judges once a repeat; from 2 to `n`
     n_repeats: int = 2, # times, with new parts; at least 1
     seed: int = 0, # of the parts
 ) -> list[tuple[np.ndarray, np.ndarray]]: # rows to learn from and rows to judge by, of each fold
-    """Folds, several times over. Raises `ValueError` for parts that cannot be.
+    """Folds, several times over. Raises `ValueError` for parts that cannot be, and names them.
 
     Args:
-        n: rows
+        n: rows, at least 2
         n_folds: parts, each of which judges once a repeat; from 2 to `n`
         n_repeats: times, with new parts; at least 1
         seed: of the parts
@@ -33,10 +34,10 @@ def repeated_folds(
     Returns:
         rows to learn from and rows to judge by, of each fold
     """
-    if not 2 <= n_folds <= n or n_repeats < 1:
-        raise ValueError(f"n_folds must be from 2 to the {n} rows and n_repeats at least 1, "
-                         f"got {n_folds} and {n_repeats}")
-    rng = np.random.default_rng(seed)
+    n, n_repeats = _at_least('n', n, 2), _at_least('n_repeats', n_repeats, 1)
+    if _at_least('n_folds', n_folds, 2) > n:
+        raise ValueError(f"n_folds must be at most the {n} rows, got {n_folds}")
+    rng = _draws('seed', seed)
     judges = [np.sort(part) for _ in range(n_repeats)
               for part in np.array_split(rng.permutation(n), n_folds)]
     return [(np.setdiff1d(np.arange(n), judge), judge) for judge in judges]
@@ -49,7 +50,8 @@ def folds_ci(
     level: float = 0.95, # confidence
 ) -> Estimate: # the mean of `runs - baseline`
     """Interval of a paired difference over folds that share training rows: Student's, widened as
-    Nadeau and Bengio (2003) do. Raises as `mean_ci`, and `ValueError` for fewer than two folds.
+    Nadeau and Bengio (2003) do. Raises as `mean_ci`, and `ValueError` for fewer than two folds,
+    for what is no number, and for a level that is none.
 
     Args:
         runs: one result a fold, at least 2
@@ -60,7 +62,11 @@ def folds_ci(
     Returns:
         the mean of `runs - baseline`
     """
-    if n_folds < 2: raise ValueError(f"n_folds must be at least 2, got {n_folds}")
-    plain = mean_ci(runs, baseline, level)
+    n_folds, level = _at_least('n_folds', n_folds, 2), _between('level', level, 0, 1, '()')
+    ours, theirs = _floats('runs', runs), _floats('baseline', baseline)
+    if ours.ndim != 1 or ours.shape != theirs.shape:
+        raise ValueError("runs and baseline must be of equal lengths [folds], "
+                         f"got {ours.shape} and {theirs.shape}")
+    plain = mean_ci(ours.tolist(), theirs.tolist(), level)
     half = (plain.high - plain.value)*np.sqrt(1 + plain.n/(n_folds - 1))
     return Estimate(plain.value, plain.value - half, plain.value + half, plain.n)

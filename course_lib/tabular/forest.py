@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .estimator import _at_least, _weights_of
+from .estimator import _at_least, _draws, _weights_of, _yes_or_no
 from .grow import Tree, grow, presort
 from .tree import TreeEstimator
 
@@ -74,17 +74,18 @@ class RandomForest(TreeEstimator):
         n_trees, table = _at_least('n_estimators', self.n_estimators, 1), self._first_table(X)
         target, weights = self._target(y, len(table)), _weights_of(sample_weight, len(table))
         n_classes = len(self.classes_) if hasattr(self, 'classes_') else 0
-        orders, rules, rng = presort(table), self._rules(), np.random.default_rng(self.random_state)
+        judge = _yes_or_no('oob_score', self.oob_score)
+        orders, rules, rng = presort(table), self._rules(), _draws('random_state', self.random_state)
         votes, asked = np.zeros((len(table), n_classes or 1)), np.zeros(len(table))
         self.trees_ = []
         for _ in range(n_trees):
             drawn = _bootstrap(weights, rng)
             self.trees_.append(grow(table, target, weights*drawn, n_classes, orders, rules, rng))
-            if self.oob_score:
+            if judge:
                 rest = np.flatnonzero(drawn == 0)
                 votes[rest] += self.trees_[-1].value[self.trees_[-1].apply(table[rest]), 0]
                 asked[rest] += 1
-        if self.oob_score: self._judge(votes, asked, target, weights)
+        if judge: self._judge(votes, asked, target, weights)
         return self
 
     def _judge(self, votes: np.ndarray, asked: np.ndarray, target: np.ndarray, weights: np.ndarray) -> None:

@@ -259,7 +259,7 @@ class _Rows:
 def presort(
     X: np.ndarray, # table, float32 [rows, columns]
 ) -> list[np.ndarray]: # rows in ascending order of each column, missing values last
-    """Sort each column, once for all trees grown from this table
+    """Sort each column, once for all trees grown from this table. Raises `ValueError` for what is no table.
 
     Args:
         X: table, float32 [rows, columns]
@@ -267,6 +267,7 @@ def presort(
     Returns:
         rows in ascending order of each column, missing values last
     """
+    if getattr(X, 'ndim', 0) != 2: raise ValueError(f"X must be an array [rows, columns] of `as_table`, got {X!r}")
     return [np.argsort(X[:, j], kind='stable') for j in range(X.shape[1])]
 
 

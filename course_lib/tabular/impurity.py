@@ -11,12 +11,14 @@ __all__ = ['gini', 'mse']
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .estimator import _floats
+
 # %% ../../nbs/lib/10_tabular_impurity.ipynb #66d49f62
 def gini(
     counts: ArrayLike, # weight of each class, at least 0, [..., classes]; counts are weights of 1
 ) -> np.ndarray: # impurity in [0, 1 - 1/classes], [...]
-    """Gini impurity, 1 - sum of squared shares (Breiman et al. 1984). Raises `ValueError` for a negative or infinite
-    weight and for a group that weighs nothing.
+    """Gini impurity, 1 - sum of squared shares (Breiman et al. 1984). Raises `ValueError` for what is no number, for a
+    negative or infinite weight and for a group that weighs nothing.
 
     Args:
         counts: weight of each class, at least 0, [..., classes]; counts are weights of 1
@@ -24,7 +26,7 @@ def gini(
     Returns:
         impurity in [0, 1 - 1/classes], [...]
     """
-    weights = np.asarray(counts, dtype=np.float64)
+    weights = _floats('counts', counts)
     total = weights.sum(-1, keepdims=True) if weights.ndim else np.zeros(1)
     if not np.isfinite(weights).all() or (weights < 0).any() or (total <= 0).any():
         raise ValueError("counts must be finite, at least 0, and above 0 in sum for every group of classes; "
@@ -36,8 +38,8 @@ def mse(
     targets: ArrayLike, # numbers of one group [rows]
     sample_weight: ArrayLike | None = None, # weight of each row, at least 0 [rows]; 1 if left out
 ) -> float: # impurity, in squared units of the targets
-    """Mean squared distance to the mean. Raises `ValueError` without rows, for another shape, for what is not
-    finite and for rows that weigh nothing.
+    """Mean squared distance to the mean. Raises `ValueError` without rows, for another shape, for what is no finite
+    number and for rows that weigh nothing.
 
     Args:
         targets: numbers of one group [rows]
@@ -46,8 +48,8 @@ def mse(
     Returns:
         impurity, in squared units of the targets
     """
-    values = np.asarray(targets, dtype=np.float64)
-    weights = np.ones(len(values)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    values = _floats('targets', targets)
+    weights = np.ones(values.shape) if sample_weight is None else _floats('sample_weight', sample_weight)
     if values.ndim != 1 or values.shape != weights.shape:
         raise ValueError(f"targets and sample_weight must be [rows] both, got {values.shape} and {weights.shape}")
     if not (np.isfinite(values).all() and np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..extras import needs
-from .estimator import _as_frame, _column_of
+from .estimator import _as_frame, _between, _column_of, _draws
 from .explain import permutation_importance
 from .forest import RandomForest
 from .prep import TabularPrep
@@ -24,7 +24,7 @@ def tree_columns(
     prep: TabularPrep, # fitted
     df: Any, # rows, a pandas frame
 ) -> Any: # frame of float32 in the order of `prep.cat_names`, `prep.cont_names`; missing or unseen is NaN
-    """A prepared table as trees take it. Raises as `TabularPrep.transform`.
+    """A prepared table as trees take it. Raises as `TabularPrep.transform`, and `TypeError` for another preparation.
 
     Args:
         prep: fitted
@@ -33,6 +33,7 @@ def tree_columns(
     Returns:
         frame of float32 in the order of `prep.cat_names`, `prep.cont_names`; missing or unseen is NaN
     """
+    if not isinstance(prep, TabularPrep): raise TypeError(f"prep must be a TabularPrep, got {type(prep).__name__}")
     with needs('tabular'): import pandas as pd
     df = _as_frame(df)
     rows = prep.transform(df)
@@ -58,7 +59,7 @@ def find_leaks(
     y: Any, # class or number for each row [rows]
     cat_names: Any = (), # names of columns that hold categories
     cont_names: Any = (), # names of columns that hold numbers
-    threshold: float = 0.9, # least score that is suspicious, above 0
+    threshold: float = 0.9, # least score that is suspicious, above 0, at most 1
     seed: int = 0, # of the halves, one of which trains and the other judges
 ) -> list[Leak]: # the suspicious ones, the worst first
     """Columns that are too good to be true. A high score is a question, not a verdict: was this value known when the
@@ -70,7 +71,7 @@ def find_leaks(
         y: class or number for each row [rows]
         cat_names: names of columns that hold categories
         cont_names: names of columns that hold numbers
-        threshold: least score that is suspicious, above 0
+        threshold: least score that is suspicious, above 0, at most 1
         seed: of the halves, one of which trains and the other judges
 
     Returns:
@@ -81,7 +82,8 @@ def find_leaks(
     target = _column_of(y, len(table))
     if len(table) < 20 or len(set(target.tolist())) < 2:
         raise ValueError(f"y must vary over at least 20 rows, got {len(table)} rows")
-    order = np.random.default_rng(seed).permutation(len(table))
+    _between('threshold', threshold, 0, 1, '(]')
+    order = _draws('seed', seed).permutation(len(table))
     learn, judge = order[::2], order[1::2]
     scores = [_alone(table[:, [j]], target, learn, judge) for j in range(table.shape[1])]
     found = [Leak(n, s) for n, s in zip([*cat_names, *cont_names], scores) if s >= threshold]
@@ -139,7 +141,7 @@ def domain_classifier(
     names = [*cat_names, *cont_names]
     both = pd.concat([train[names], test[names]], ignore_index=True)
     table, new = tree_columns(prep.fit(both), both), np.arange(len(both)) >= len(train)
-    order = np.random.default_rng(seed).permutation(len(both))
+    order = _draws('seed', seed).permutation(len(both))
     learn, judge = order[::2], order[1::2]
     forest = RandomForest(n_estimators, min_samples_leaf=5, random_state=seed).fit(table.iloc[learn], new[learn])
     judged = table.iloc[judge]

@@ -22,15 +22,27 @@ from ..core import default_device
 from ..schedules import one_cycle
 from ..state import random_state_kept
 from .encoding import PiecewiseLinearEncoding, quantile_edges
-from .estimator import (Estimator, NotFittedError, _as_frame, _at_least, _column_of,
-                                            _weights_of)
+from .estimator import (Estimator, NotFittedError, _as_frame, _at_least, _between, _column_of,
+                                            _floats, _weights_of, _yes_or_no)
 from .prep import Rows, TabularPrep
 
 # %% ../../nbs/lib/10_tabular_net.ipynb #3dbe3a93
+def _check_layers(emb_size: Any, hidden: Any, dropout: Any, unseen: Any, skip: Any) -> None:
+    "Settings of the layers that make sense"
+    _at_least('emb_size', emb_size, 1)
+    if isinstance(hidden, str) or not hasattr(hidden, '__iter__'):
+        raise ValueError(f"hidden must be a sequence of widths, such as (128, 64), got {hidden!r}")
+    for width in hidden: _at_least('a width in hidden', width, 1)
+    _between('dropout', dropout, 0, 1, '[)')
+    _between('unseen', unseen, 0, 1, '[)')
+    _yes_or_no('skip', skip)
+
+
 class TabularModel(nn.Module):
     """Codes and numbers to outputs: embeddings and bins through layers with ReLU and dropout, and beside them a linear
     short cut from every category and bin to the outputs, as in *Wide & Deep Learning* (Cheng et al. 2016). The last
-    layer and the short cut begin at zero, so the first outputs are zero.
+    layer and the short cut begin at zero, so the first outputs are zero. Raises `ValueError` for settings of no
+    sense, and names them.
 
     Args:
         sizes: codes of each categorical column, 0 among them
@@ -57,6 +69,10 @@ class TabularModel(nn.Module):
         skip: bool = True, # with the short cut
     ):
         super().__init__()
+        _check_layers(emb_size, hidden, dropout, unseen, skip)
+        if isinstance(sizes, str) or not hasattr(sizes, '__iter__'):
+            raise ValueError(f"sizes must be a list of the number of codes of each column, got {sizes!r}")
+        sizes, n_out = [_at_least('a size', size, 1) for size in sizes], _at_least('n_out', n_out, 1)
         starts = np.cumsum([0, *sizes])
         self.register_buffer('first', torch.tensor(starts[:-1], dtype=torch.int64))
         self.unseen, self.skip, self.encoding = unseen, skip, PiecewiseLinearEncoding(edges)
@@ -314,17 +330,11 @@ class TabularNet(Estimator):
         "Settings that make sense"
         if self.kind not in (None, 'classes', 'numbers'):
             raise ValueError(f"kind must be 'classes', 'numbers' or None, got {self.kind!r}")
-        for name in ('n_bins', 'emb_size', 'n_epochs', 'batch_size'): _at_least(name, getattr(self, name), 1)
+        for name in ('n_bins', 'n_epochs', 'batch_size'): _at_least(name, getattr(self, name), 1)
         _at_least('seed', self.seed, 0)
-        if isinstance(self.hidden, str) or not hasattr(self.hidden, '__iter__'):
-            raise ValueError(f"hidden must be a sequence of widths, such as (128, 64), got {self.hidden!r}")
-        for width in self.hidden: _at_least('a width in hidden', width, 1)
-        for name in ('dropout', 'unseen', 'lr', 'weight_decay'):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float, np.number)) or not 0 <= value < math.inf:
-                raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
-            if name in ('dropout', 'unseen') and value >= 1: raise ValueError(f"{name} must be in [0, 1), got {value}")
-        if self.lr == 0: raise ValueError("lr must be above 0, got 0")
+        _check_layers(self.emb_size, self.hidden, self.dropout, self.unseen, self.skip)
+        _between('lr', self.lr, 0, math.inf, '()')
+        _between('weight_decay', self.weight_decay, 0, math.inf, '[)')
 
 # %% ../../nbs/lib/10_tabular_net.ipynb #cc695b32
 def embed_features(
@@ -332,7 +342,8 @@ def embed_features(
     X: Any, # rows, a pandas frame
 ) -> np.ndarray: # float32 [rows, categorical columns*emb_size + columns of numbers]
     """The table with each category replaced by the vector that the network learned for it, and numbers as `TabularPrep`
-    makes them, missing ones NaN: what trees can read (Guo and Berkhahn 2016). Raises as `TabularNet.predict`.
+    makes them, missing ones NaN: what trees can read (Guo and Berkhahn 2016). Raises as `TabularNet.predict`, and
+    `TypeError` for another network.
 
     Args:
         net: fitted
@@ -341,6 +352,7 @@ def embed_features(
     Returns:
         float32 [rows, categorical columns*emb_size + columns of numbers]
     """
+    if not isinstance(net, TabularNet): raise TypeError(f"net must be a TabularNet, got {type(net).__name__}")
     if not hasattr(net, 'model_'): raise NotFittedError("this TabularNet is not fitted yet: call fit(X, y) first")
     rows = net.prep_.transform(X)
     with torch.no_grad():
@@ -353,7 +365,8 @@ def blend(
     predictions: Sequence[ArrayLike], # what each model predicts, all of one shape, [rows] or [rows, classes]
     weights: ArrayLike | None = None, # weight of each model, at least 0 and not all 0; 1 if left out
 ) -> np.ndarray: # of that shape
-    """The weighted mean of predictions. Raises `ValueError` for none, unequal shapes, gaps, and weights of no sense.
+    """The weighted mean of predictions. Raises `ValueError` for none, for what is no number, unequal shapes, gaps, and
+    weights of no sense.
 
     Args:
         predictions: what each model predicts, all of one shape, [rows] or [rows, classes]
@@ -362,12 +375,14 @@ def blend(
     Returns:
         of that shape
     """
-    every = [np.asarray(p, dtype=np.float64) for p in predictions]
+    if isinstance(predictions, str) or not hasattr(predictions, '__iter__'):
+        raise ValueError(f"predictions must be a list with an array for each model, got {predictions!r}")
+    every = [_floats(f'the predictions of model {i}', p) for i, p in enumerate(predictions)]
     if not every or any(p.shape != every[0].shape for p in every):
         raise ValueError(f"predictions must be at least one, all of one shape; got {[p.shape for p in every]}")
     if broken := [i for i, p in enumerate(every) if not np.isfinite(p).all()]:
         raise ValueError(f"predictions are not finite in the models {broken}")
-    parts = np.ones(len(every)) if weights is None else np.asarray(weights, dtype=np.float64)
+    parts = np.ones(len(every)) if weights is None else _floats('weights', weights)
     if parts.shape != (len(every),) or not np.isfinite(parts).all() or (parts < 0).any() or not parts.any():
         raise ValueError(f"weights must be {len(every)} finite numbers, at least 0 and not all 0, got {weights!r}")
     return np.tensordot(parts/parts.sum(), np.stack(every), 1)

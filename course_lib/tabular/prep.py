@@ -9,12 +9,13 @@ __all__ = ['Rows', 'TabularPrep', 'date_parts', 'time_split']
 
 # %% ../../nbs/lib/10_tabular_prep.ipynb #11b188c5
 import math
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..extras import needs
-from .estimator import NotFittedError, _as_frame, _at_least, _missing
+from .estimator import NotFittedError, _array, _as_frame, _at_least, _between, _missing
 
 # %% ../../nbs/lib/10_tabular_prep.ipynb #c3ebd4e4
 def _text(value: Any) -> str:
@@ -194,6 +195,8 @@ class TabularPrep:
             if isinstance(value, str) or not hasattr(value, '__iter__'):
                 raise TypeError(f"{setting} must be a list of names, got {value!r}: write [...]")
         names = [*self.cat_names, *self.cont_names]
+        if odd := [n for n in [*names, *self.log_names] if not isinstance(n, Hashable)]:
+            raise TypeError(f"the name of a column is no list or array, got {odd[0]!r}")
         if not names: raise ValueError("cat_names and cont_names are both empty: name the columns to use")
         if twice := sorted({n for n in names if names.count(n) > 1}): raise ValueError(f"columns named twice: {twice}")
         if odd := [n for n in self.log_names if n not in [*self.cont_names]]:
@@ -230,14 +233,20 @@ def date_parts(
         frame of numbers: year, month, day, day_of_week (Monday is 0), day_of_year, elapsed (seconds since 1970)
     """
     with needs('tabular'): import pandas as pd
-    times = pd.Series(_as_frame(dates))
+    if not isinstance(prefix, str): raise TypeError(f"prefix must be text, got {prefix!r}")
+    dates = _as_frame(dates)
+    if dates is None or _array('dates', dates).ndim > 1:
+        raise TypeError(f"dates must be one column, got {type(dates).__name__}")
+    times = pd.Series(dates)
     kind = pd.api.types.infer_dtype(times)
     if kind in ('integer', 'floating', 'mixed-integer-float', 'decimal', 'boolean'):
         if times.notna().any():
             raise TypeError(f"the dates are numbers ({kind}), such as {times.dropna().iloc[0]}: say what they count "
                             "with pandas.to_datetime(dates, unit=...) or format=...")
     if not hasattr(times.dtype, 'kind') or times.dtype.kind != 'M' or isinstance(times.dtype, pd.ArrowDtype):
-        times = pd.to_datetime(times.astype(object))
+        try: times = pd.to_datetime(times.astype(object))
+        except (TypeError, ValueError, OverflowError) as e:
+            raise ValueError(f"dates must hold dates, one in each row: {e}") from None
     if times.dt.tz is not None: times = times.dt.tz_convert('UTC').dt.tz_localize(None)
     elapsed = (times - pd.Timestamp('1970-01-01')).dt.total_seconds()
     parts = {'year': times.dt.year, 'month': times.dt.month, 'day': times.dt.day, 'day_of_week': times.dt.day_of_week,
@@ -260,9 +269,8 @@ def time_split(
     Returns:
         places of the rows before the cut, and of those from it on
     """
-    times = np.asarray(dates)
-    if times.ndim != 1 or not 0 < valid_share < 1:
-        raise ValueError(f"dates must be [rows] and valid_share between 0 and 1, got {times.shape} and {valid_share}")
+    times, valid_share = _array('dates', dates), _between('valid_share', valid_share, 0, 1, '()')
+    if times.ndim != 1: raise ValueError(f"dates must be [rows], got {times.shape}")
     gaps = sum(map(_missing, times.tolist())) if times.dtype == object else int((times != times).sum())
     if gaps: raise ValueError(f"dates are missing in {gaps} rows: drop or date them")
     if not len(times): raise ValueError("no rows to split")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .estimator import Estimator, _at_least, _column_of, _weights_of
+from .estimator import Estimator, _at_least, _column_of, _draws, _weights_of
 from .grow import Rules, Tree, grow, presort
 
 # %% ../../nbs/lib/10_tabular_tree.ipynb #d5c52c7c
@@ -148,7 +148,7 @@ class DecisionTree(TreeEstimator):
         table = self._first_table(X)
         target, weights = self._target(y, len(table)), _weights_of(sample_weight, len(table))
         n_classes = len(self.classes_) if hasattr(self, 'classes_') else 0
-        rng = np.random.default_rng(self.random_state)
+        rng = _draws('random_state', self.random_state)
         self.tree_ = grow(table, target, weights, n_classes, presort(table), self._rules(), rng)
         return self
 

@@ -36,9 +36,10 @@ def test_the_interval_is_that_of_the_paper(n_folds, level):
     assert found.value == pytest.approx(plain.value) and found.low < plain.low and found.high > plain.high
 
 
-@pytest.mark.parametrize("bad", [dict(n=3, n_folds=4), dict(n=3, n_folds=1), dict(n=3, n_folds=2, n_repeats=0)])
-def test_folds_that_cannot_be_are_refused(bad):
-    with pytest.raises(ValueError, match="n_folds"): repeated_folds(**bad)
+@pytest.mark.parametrize("bad, name", [(dict(n=3, n_folds=4), "n_folds"), (dict(n=3, n_folds=1), "n_folds"),
+                                       (dict(n=3, n_folds=2, n_repeats=0), "n_repeats")])
+def test_folds_that_cannot_be_are_refused(bad, name):
+    with pytest.raises(ValueError, match=name): repeated_folds(**bad)
 
 
 @pytest.mark.parametrize("runs, baseline, n_folds, words", [
