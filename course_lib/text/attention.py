@@ -137,7 +137,9 @@ class KVCache:
         layers: int, # attention layers
         context: int, # the most tokens of a text, padding among them
         pads: Tensor | None = None, # padding in front of each text [N]; None: there is none
-    ) -> None:
+    ) -> None: # raises `ValueError` for pads that are no whole numbers [N]
+        if pads is not None and (pads.dim() != 1 or pads.is_floating_point()):
+            raise ValueError(f"pads must be whole numbers [N], got {pads.dtype} {list(pads.shape)}")
         self.context, self.pads, self.length = context, pads, 0
         self.angles: tuple[Tensor, Tensor] | None = None  # of all places, kept by the model that reads
         self._kept: list[tuple[Tensor, Tensor] | None] = [None]*layers
@@ -217,7 +219,11 @@ def padding_in_front(
         if not len(row): raise ValueError(f"ids[{i}] is empty: a text of padding alone has nothing to look at")
     longest = max(map(len, ids))
     rows = [[*[pad_id]*(longest - len(row)), *row] for row in ids]
-    return torch.tensor(rows, device=device), torch.tensor([longest - len(row) for row in ids], device=device)
+    try: made = torch.tensor(rows, device=device)
+    except (RuntimeError, TypeError, ValueError) as e: raise TypeError(f"ids must be whole numbers: {e}") from None
+    if made.is_floating_point() or made.dim() != 2:
+        raise TypeError(f"ids must be whole numbers, got {made.dtype} {list(made.shape)}")
+    return made, torch.tensor([longest - len(row) for row in ids], device=device)
 
 def looks(
     n_new: int, # queries, L
@@ -225,7 +231,7 @@ def looks(
     pads: Tensor | None = None, # padding in front of each text [N]
     device: torch.device | str | None = None, # where the mask is made
 ) -> Tensor: # booleans [L, S], or [N, 1, L, S] with padding: True where a query may look
-    """The causal mask of the last `n_new` of `n_all` places, without the padding in front
+    """The causal mask of the last `n_new` of `n_all` places, without the padding in front. Raises `ValueError`.
 
     Args:
         n_new: queries, L
@@ -236,6 +242,7 @@ def looks(
     Returns:
         booleans [L, S], or [N, 1, L, S] with padding: True where a query may look
     """
+    if not 0 <= n_new <= n_all: raise ValueError(f"n_new must be from 0 to the {n_all} places, got {n_new}")
     keys = torch.arange(n_all, device=device)
     mask = keys <= keys[n_all - n_new:, None]
     return mask if pads is None else mask & (keys >= pads[:, None, None, None])

@@ -45,7 +45,7 @@ def next_token(
     if temperature == 0: return logits.argmax(-1)
     wide = logits.double()
     best, tokens = wide.topk(top_k or logits.shape[-1], -1)
-    drawn = (best/temperature).softmax(-1).multinomial(1, generator=generator)
+    drawn = ((best - best[..., :1])/temperature).softmax(-1).multinomial(1, generator=generator)
     return tokens.gather(-1, drawn)[..., 0]
 
 # %% ../../nbs/lib/11_text_generate.ipynb #892193df
@@ -76,7 +76,7 @@ def generate(
     Returns:
         what was written after each prompt
     """
-    if n < 1: raise ValueError(f"n must be at least 1, got {n}")
+    _check_numbers(model, n, stop_id)
     prompts = list(prompts)
     ids, pads = padding_in_front(prompts, device=model.embedding.weight.device)
     check_ids(ids, model.n_words)
@@ -96,6 +96,14 @@ def generate(
             new = token[:, None]
             ids = ids if cache else torch.cat([ids, new], 1)
     return [_ended(row, stop_id) for row in torch.stack(written, 1).tolist()]
+
+def _check_numbers(model: Transformer, n: int, stop_id: int | None) -> None:
+    "Raise `TypeError` for what is no whole number, `ValueError` for one out of range"
+    for name, value in (('n', n), ('stop_id', 0 if stop_id is None else stop_id)):
+        if not hasattr(value, '__index__'): raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if n < 1: raise ValueError(f"n must be at least 1, got {n}")
+    if stop_id is not None and not 0 <= stop_id < model.n_words:
+        raise ValueError(f"stop_id must be from 0 to {model.n_words - 1}, the vocabulary, got {stop_id}")
 
 def _check_room(model: Transformer, ids: Tensor, n: int) -> None:
     "Raise `ValueError` unless prompts and answers fit, before anything is written"

@@ -141,8 +141,10 @@ class Transformer(nn.Module):
         kept = self.new_cache(pads) if cache is None else cache
         kept.room_for(ids.shape[1])
         start, end, pads = kept.length, kept.length + ids.shape[1], kept.pads
+        if pads is not None and len(pads) != len(ids):
+            raise ValueError(f"pads must hold a number for each of {len(ids)} texts, got {len(pads)}")
         if kept.angles is None:  # once for all steps
-            kept.angles = self._angles(end if cache is None else self.context, pads, ids.device)
+            kept.angles = self._angles(end if cache is None else cache.context, pads, ids.device)
         cos, sin = kept.angles
         angles = cos[..., start:end, :], sin[..., start:end, :]
         mask = None
