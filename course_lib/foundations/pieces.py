@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..extras import needs
+
 # %% ../../nbs/01_foundations.ipynb #bc32f75c
 def load_images(
     folder: Path, # holds one folder of PNG files per class
@@ -30,7 +32,7 @@ def load_images(
         folder: holds one folder of PNG files per class
         classes: names of the class folders to read; their positions become the labels
     """
-    from PIL import Image
+    with needs('vision'): from PIL import Image  # where it is missing: how to get it
     pictures, labels = [], []
     for label, name in enumerate(classes):
         files = sorted((Path(folder)/name).glob('*.png'))
