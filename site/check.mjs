@@ -51,7 +51,7 @@ async function look(name, width, scheme) {
   const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: scheme,
     reducedMotion: "reduce" });
   const page = await context.newPage();
-  let bytes = 0;
+  const sizes = [];
   await context.route("**/*", (route) => {
     if (route.request().url().startsWith(host)) return route.continue();
     fault(name, form, `asks another host: ${route.request().url()}`);
@@ -59,7 +59,7 @@ async function look(name, width, scheme) {
   });
   page.on("console", (m) => m.type() === "error" && fault(name, form, `console: ${m.text()}`));
   page.on("pageerror", (e) => fault(name, form, `error: ${e.message}`));
-  page.on("requestfinished", async (r) => { bytes += (await r.sizes().catch(() => ({ responseBodySize: 0 }))).responseBodySize; });
+  page.on("requestfinished", (r) => sizes.push(r.sizes().catch(() => ({ responseBodySize: 0 }))));
   page.on("response", (r) => r.status() >= 400 && fault(name, form, `${r.status()} for ${r.url().slice(host.length)}`));
   await page.goto(host + BASE + name, { waitUntil: "networkidle" });
   await page.evaluate(() => document.querySelectorAll("img[loading=lazy]").forEach((i) => { i.loading = "eager"; }));
@@ -88,6 +88,7 @@ async function look(name, width, scheme) {
   for (const v of found.violations)
     if (["serious", "critical"].includes(v.impact))
       fault(name, form, `axe ${v.id} (${v.impact}), ${v.nodes.length} times, such as ${v.nodes[0].html.slice(0, 120)} at ${v.nodes[0].target}`);
+  const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size.responseBodySize, 0);
   if (width === formsOf(name)[0][0] && scheme === formsOf(name)[0][1]) heavy.push([bytes, name, seen.formulas]);
   if (bytes > LIMIT && isLesson(name)) fault(name, form, `transfers ${bytes} bytes`);
   for (const figure of await page.locator("figure[data-widget]").all()) {
