@@ -192,6 +192,7 @@ BREAKS = {
     "a typed number": ("typed_numbers", lambda r: edit(r, say("It took 3.7 seconds.")), "3.7"),
     "a typed number in an output": ("typed_numbers", lambda r: edit(r, add("Markdown(f'It took 3.7 seconds, {x:.1f} of them here.')")), "3.7"),
     "a number nobody filled in": ("typed_numbers", lambda r: edit(r, say('It took <span data-value="x:.1f">?</span> s.')), "never computed"),
+    "an inline value as code": ("typed_numbers", lambda r: edit(r, say('It is `<span data-value="x">yes</span>`.')), "backticks"),
     "an exception for what is not said": ("typed_numbers", lambda r: write_rows(r, "numbers.csv", [
         {"chapter": "measuring", "text": "77 zebras", "kind": "given", "source": "none"}]), "77 zebras"),
     "a number without a source": ("typed_numbers", lambda r: write_rows(r, "numbers.csv", [

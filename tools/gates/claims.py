@@ -64,6 +64,8 @@ def typed_numbers(root):
                  if not r["source"] or r["kind"] not in {"definition", "given", "paper", "name"}]
     for path, nb in notebooks(root):
         mine, seen = [r["text"] for r in allowed.pop(path.stem, [])], []
+        problems += [f"{path.name}: cell {c.id} shows the tags of an inline value: write <code>…</code>, not backticks"
+                     for c in nb.cells if c.cell_type == "markdown" and prose.INLINE_IN_TICKS.search(c.source)]
         for c, text in prose.texts(nb):
             seen.append(text)
             problems += [f"{path.name}: cell {c.id} has a typed number: '... {n} ...'" for n in prose.typed(text, mine)]

@@ -14,6 +14,7 @@ from tools.notebooks import python_of
 CODE = re.compile(r"^```.*?^```[^\n]*$|^    [^\n]*$|`[^`\n]+`|<code>[^<]*</code>"
                   r"|^[^\n]*\(index\.ipynb\)[^\n]* minutes to read$", re.S | re.M)  # the last: written by tools/build
 INLINE_VALUE = re.compile(r'<span data-value="[^"]+">[^<]*</span>')
+INLINE_IN_TICKS = re.compile(r'(?<!`)`<span data-value="[^"]+">[^<`]*</span>`(?!`)')  # Markdown shows code as it is
 NOT_PROSE = [re.compile(p, re.S | re.M) for p in (
     r"\$\$.*?\$\$|\$[^$\n]+\$",                           # formulas
     r"!?\[[^\]]*\]\(https?://[^)]*\)|https?://\S+",       # links to a source, with their text
