@@ -1,4 +1,4 @@
-"""The gradient of `CWTMFunction` made in the forward pass, a few rows at a time, in the one buffer that it needs: for the vocabulary of a language model less than two thirds of the time of `F.cross_entropy`, and a third of its memory.
+"""The gradient of `CWTMFunction` made in the forward pass, a few rows at a time, in the one buffer that it needs: for the vocabulary of a language model a third of the memory of `F.cross_entropy`. Its time beside that one depends on the processor (`benchmarks/results/distillation.md`).
 
 Docs: https://course-lib.github.io/course_lib/lib/distillation_chunked.html.md"""
 
