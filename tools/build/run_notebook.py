@@ -26,6 +26,7 @@ LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-pytho
             "pygments_lexer": "ipython3", "codemirror_mode": {"name": "ipython", "version": 3}}
 
 INLINE = re.compile(r'(<span data-value="([^"]+)">)([^<]*)(</span>)')  # before, expression, text, after
+WIDGET = "application/vnd.jupyter.widget-view+json"  # an output that the state in the metadata belongs to
 
 
 def inline_values(cell) -> list:
@@ -80,6 +81,7 @@ def run(path: Path, flags: str = "") -> float:
              allowed_out_metadata_keys=cfg.allowed_out_metadata_keys)
     nb.metadata["course_lib"] = {**facts(nb), "executed": source_hash(nb), "seconds": round(seconds)}
     nb.metadata["language_info"] = LANGUAGE
+    if not any(WIDGET in o.get("data", {}) for c in code_cells(nb) for o in c.outputs): nb.metadata.pop("widgets", None)
     tmp = path.with_suffix(".tmp")
     nbformat.write(nb, tmp)
     tmp.replace(path)
