@@ -6,8 +6,8 @@ Docs: https://course-lib.github.io/course_lib/lib/validate.html.md"""
 
 # %% auto #0
 __all__ = ['FLOATS', 'REDUCTIONS', 'plain', 'like_torch', 'sum_dtype', 'autocast_on', 'autocast_float', 'holds', 'within',
-           'require', 'check_choice', 'check_between', 'check_tensor', 'check_float', 'check_logits', 'check_like',
-           'check_target', 'check_weight', 'check_loss', 'class_labels']
+           'require', 'check_choice', 'check_between', 'check_whole', 'check_tensor', 'check_float', 'check_logits',
+           'check_like', 'check_target', 'check_weight', 'check_loss', 'class_labels']
 
 # %% ../nbs/lib/04_validate.ipynb #8bf6f486
 import functools
@@ -204,6 +204,18 @@ def check_between(
         raise ValueError(f"{name} must be {wanted}, got {value}")
 
 # %% ../nbs/lib/04_validate.ipynb #a8c1fad5
+def check_whole(
+    name: str, # of the argument
+    value: Any, # what was given
+) -> None:
+    """Raise `TypeError` for what Python does not take as a whole number.
+
+    Args:
+        name: of the argument
+        value: what was given
+    """
+    if not hasattr(value, '__index__'): raise TypeError(f"{name} must be a whole number, got {value!r}")
+
 def check_tensor(
     name: str, # of the argument
     x: Any, # what was given

@@ -19,7 +19,7 @@ from .inputs import _Batch, _batch
 from .weights import (
     _check_finite, _given_confidence, _is_large, _masked, _teacher_weight, _total, _without_nonfinite)
 from ..groups import Normalizer, check_normalizer
-from ..validate import check_choice, check_tensor, like_torch
+from ..validate import _PLAIN, check_choice, check_tensor, like_torch
 
 # %% ../../nbs/lib/08_distillation_cwtm.ipynb #8814dcf4
 def _folded(b: _Batch, weight: Tensor | None, label_smoothing: float) -> tuple[Tensor, Tensor | None, Tensor | None]:
@@ -58,7 +58,7 @@ def _weights(
 def _in_kernels(x: Tensor, target: Tensor, teacher: Tensor | None) -> Callable[..., Tensor] | None:
     "The whole loss at its defaults in kernels; None where these cannot be used"
     if not isinstance(x, Tensor) or x.device.type != 'cuda' or x.dtype == torch.float64: return None
-    plain = all(type(v) in (Tensor, nn.Parameter) for v in (x, target, teacher))
+    plain = all(type(v) in _PLAIN for v in (x, target, teacher))
     if not plain or target.ndim != 1 or not _is_large(x) or torch._C._len_torch_dispatch_stack(): return None
     from course_lib.distillation.fused import _FusedCWTM, _usable
     return _FusedCWTM.apply if _usable(x.device) else None

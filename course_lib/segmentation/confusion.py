@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..validate import check_tensor, plain, require
+from ..validate import check_tensor, check_whole, plain, require
 
 # %% auto #0
 __all__ = ['Scores', 'Confusion']
@@ -86,7 +86,7 @@ class Confusion:
         ignore_index: int | None = None, # the true label that is not counted, inside or outside 0..n_classes - 1
     ) -> None: # raises `TypeError` for what is no whole number, `ValueError` for fewer than two classes
         for name, value in (('n_classes', n_classes), ('ignore_index', 0 if ignore_index is None else ignore_index)):
-            if not hasattr(value, '__index__'): raise TypeError(f"{name} must be a whole number, got {value!r}")
+            check_whole(name, value)
         if n_classes < 2:
             raise ValueError(f"n_classes must be at least 2, the background being one of them, got {n_classes}")
         self.n_classes, self.ignore_index = n_classes, ignore_index

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from .estimator import _at_least, _floats
+from .estimator import _at_least, _floats, _listed
 
 # %% ../../nbs/lib/10_tabular_encoding.ipynb #470e2a30
 def quantile_edges(
@@ -72,8 +72,7 @@ class PiecewiseLinearEncoding(nn.Module):
         edges: Sequence[ArrayLike], # for each column its increasing edges; a single edge is a column of one value
     ):
         super().__init__()
-        if isinstance(edges, str) or not hasattr(edges, '__iter__'):
-            raise ValueError(f"edges must be a list with the edges of each column, got {edges!r}")
+        edges = _listed('edges', edges, "a list with the edges of each column")
         cuts = [_floats(f'edges of column {j}', e) for j, e in enumerate(edges)]
         for j, cut in enumerate(cuts):
             if cut.ndim != 1 or not len(cut) or not np.isfinite(cut).all() or (np.diff(cut) <= 0).any():

@@ -160,6 +160,12 @@ def _between(name: str, value: Any, low: float, high: float, ends: str) -> float
     raise ValueError(f"{name} must be a number in {ends[0]}{low:g}, {high:g}{ends[1]}, got {value!r}")
 
 
+def _listed(name: str, values: Any, what: str) -> Any:
+    "Values one after the other, `what` in words; text is none"
+    if not isinstance(values, str) and hasattr(values, '__iter__'): return values
+    raise ValueError(f"{name} must be {what}, got {values!r}")
+
+
 def _yes_or_no(name: str, value: Any) -> bool:
     "A setting that must be `True` or `False`"
     if not isinstance(value, (bool, np.bool_)): raise ValueError(f"{name} must be True or False, got {value!r}")

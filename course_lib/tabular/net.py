@@ -23,16 +23,15 @@ from ..schedules import one_cycle
 from ..state import random_state_kept
 from .encoding import PiecewiseLinearEncoding, quantile_edges
 from .estimator import (Estimator, NotFittedError, _as_frame, _at_least, _between, _column_of,
-                                            _floats, _weights_of, _yes_or_no)
+                                            _floats, _listed, _weights_of, _yes_or_no)
 from .prep import Rows, TabularPrep
 
 # %% ../../nbs/lib/10_tabular_net.ipynb #3dbe3a93
 def _check_layers(emb_size: Any, hidden: Any, dropout: Any, unseen: Any, skip: Any) -> None:
     "Settings of the layers that make sense"
     _at_least('emb_size', emb_size, 1)
-    if isinstance(hidden, str) or not hasattr(hidden, '__iter__'):
-        raise ValueError(f"hidden must be a sequence of widths, such as (128, 64), got {hidden!r}")
-    for width in hidden: _at_least('a width in hidden', width, 1)
+    widths = _listed('hidden', hidden, "a sequence of widths, such as (128, 64)")
+    for width in widths: _at_least('a width in hidden', width, 1)
     _between('dropout', dropout, 0, 1, '[)')
     _between('unseen', unseen, 0, 1, '[)')
     _yes_or_no('skip', skip)
@@ -70,8 +69,7 @@ class TabularModel(nn.Module):
     ):
         super().__init__()
         _check_layers(emb_size, hidden, dropout, unseen, skip)
-        if isinstance(sizes, str) or not hasattr(sizes, '__iter__'):
-            raise ValueError(f"sizes must be a list of the number of codes of each column, got {sizes!r}")
+        sizes = _listed('sizes', sizes, "a list of the number of codes of each column")
         sizes, n_out = [_at_least('a size', size, 1) for size in sizes], _at_least('n_out', n_out, 1)
         starts = np.cumsum([0, *sizes])
         self.register_buffer('first', torch.tensor(starts[:-1], dtype=torch.int64))
@@ -375,8 +373,7 @@ def blend(
     Returns:
         of that shape
     """
-    if isinstance(predictions, str) or not hasattr(predictions, '__iter__'):
-        raise ValueError(f"predictions must be a list with an array for each model, got {predictions!r}")
+    predictions = _listed('predictions', predictions, "a list with an array for each model")
     every = [_floats(f'the predictions of model {i}', p) for i, p in enumerate(predictions)]
     if not every or any(p.shape != every[0].shape for p in every):
         raise ValueError(f"predictions must be at least one, all of one shape; got {[p.shape for p in every]}")

@@ -18,7 +18,7 @@ from ..state import modes_kept
 from .attention import padding_in_front
 from .recurrent import check_ids
 from .transformer import Transformer
-from ..validate import check_between
+from ..validate import check_between, check_whole
 
 # %% ../../nbs/lib/11_text_generate.ipynb #8377cb43
 def next_token(
@@ -100,7 +100,7 @@ def generate(
 def _check_numbers(model: Transformer, n: int, stop_id: int | None) -> None:
     "Raise `TypeError` for what is no whole number, `ValueError` for one out of range"
     for name, value in (('n', n), ('stop_id', 0 if stop_id is None else stop_id)):
-        if not hasattr(value, '__index__'): raise TypeError(f"{name} must be a whole number, got {value!r}")
+        check_whole(name, value)
     if n < 1: raise ValueError(f"n must be at least 1, got {n}")
     if stop_id is not None and not 0 <= stop_id < model.n_words:
         raise ValueError(f"stop_id must be from 0 to {model.n_words - 1}, the vocabulary, got {stop_id}")

@@ -11,15 +11,9 @@ from torch._subclasses import FakeTensorMode
 
 pytest.importorskip("triton")
 from course_lib.distillation import cwtm, cwtm_loss, fused  # noqa: E402
+from tests.distillation.kernels import DEVICE, batch  # noqa: E402
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 LARGE = (16, 40_000)
-
-
-def batch(n, classes, dtype=torch.float32, scale=3.):
-    gen = torch.Generator().manual_seed(0)
-    x, t = (scale*torch.randn(2, n, classes, generator=gen)).to(DEVICE, dtype)
-    return x.requires_grad_(), torch.randint(classes, (n,), generator=gen).to(DEVICE), t
 
 
 def apart(*args, **env):
