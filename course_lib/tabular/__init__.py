@@ -3,7 +3,7 @@
 from .encoding import (quantile_edges, PiecewiseLinearEncoding)
 from .estimator import (NotFittedError, Estimator, as_table)
 from .explain import (score_of, permutation_importance, Dependence, partial_dependence, trees_of, contributions)
-from .folds import (folds_ci, repeated_folds)
+from .folds import (repeated_folds, folds_ci)
 from .forest import (RandomForest)
 from .grow import (Tree, goes_left, Rules, presort, grow)
 from .impurity import (gini, mse)
