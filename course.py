@@ -244,6 +244,7 @@ def main():
     p = sub.add_parser("site", help="make the web site from the notebooks' stored outputs")
     p.add_argument("--serve", action="store_true", help="then show it on this machine until Ctrl-C")
     args = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of hundreds of processes compiles PyTorch anew
     try:
         check_python(settings()["min_python"])
         return {"learn": learn, "test": test, "run": run, "export": export, "site": site,

@@ -23,7 +23,8 @@ from tools.notebooks import ROOT
 
 RESULTS = ROOT/".course"
 OFFLINE = ROOT/"tools"/"offline"
-PRELOAD = ("torch._dynamo", "fastai.vision.all", "pytest", "nbdev.test", "matplotlib.pyplot")
+PRELOAD = ("nbformat", "torch._dynamo", "fastai.vision.all", "sklearn.datasets", "pytest", "nbdev.test",
+           "matplotlib.pyplot")  # nbformat too: each process imports this file, and its JSON schemas take two seconds
 MANY = 8  # from so many files on, importing them once for all pays
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg", "HF_HUB_OFFLINE": "1", "KINETO_LOG_LEVEL": "99"}
 

@@ -159,6 +159,13 @@ def test_learn_opens_the_start(monkeypatch):
     assert f"--LabApp.default_url=/lab/tree/{course.FIRST_PAGE}" in calls[0] and (ROOT/course.FIRST_PAGE).exists()
 
 
+def test_compiled_code_is_kept(monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setattr(sys, "argv", ["course.py", "export"])
+    monkeypatch.setattr(course, "export", lambda args: int("PYTHONDONTWRITEBYTECODE" in os.environ))
+    assert course.main() == 0
+
+
 def test_an_impossible_port_is_an_error():
     done = run("learn", "--port", "99999999")
     assert done.returncode == 2 and "Traceback" not in done.stderr
@@ -168,6 +175,13 @@ def test_unknown_names_are_refused_with_what_there_is():
     with pytest.raises(ValueError, match="'nothing_like_it'.*measuring"): suite.jobs(["nothing_like_it"])
     assert [p.as_posix() for p in suite.jobs(["nbs/measuring"])] == ["nbs/measuring.ipynb"]
     assert any(p.as_posix().startswith("nbs/lib/") for p in suite.jobs([]))
+
+
+def test_the_suite_imports_once_what_each_of_its_processes_imports():
+    code = (f"import sys; [__import__(m) for m in {suite.PRELOAD[:1]}]; before = set(sys.modules); import tools.suite; "
+            "print(*{m.split('.')[0] for m in set(sys.modules) - before} - sys.stdlib_module_names)")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {"tools", "__mp_main__"}
 
 
 @pytest.fixture
