@@ -1,4 +1,4 @@
-"""After this notebook you can ask one network several times and average, train with batches that do not fit into memory, train on two targets at once, average weights, and say of any trick whether it does anything for you.
+"""After this notebook you can ask one network several times and average, train with batches that do not fit into memory, train on two targets at once, average weights, soften and mix labels and say why that might work, and find out whether a trick does anything for you.
 
 Docs: https://course-lib.github.io/course_lib/tricks.html.md"""
 
