@@ -90,10 +90,13 @@ class Report:
                 for f in self.findings]
         return '\n'.join([self._summary(), *rows])
     def _repr_html_(self) -> str:
-        def cells(tag: str, texts: Sequence[str]) -> str:
-            return ''.join(f'<{tag} style="text-align:left">{escape(t)}</{tag}>' for t in texts)
-        rows = [cells('td', (f.severity, f.kind, f.what, _places(f.where), f.mend)) for f in self.findings]
-        rows = [cells('th', ('severity', 'kind', 'what', 'where', 'mend')), *rows] if rows else []
+        def cells(tag: str, *texts: str) -> str:
+            return ''.join(f'<{tag} style="text-align:left">{t}</{tag}>' for t in texts)
+        def narrow(text: str) -> str:  # a path may break behind each part, so that the table fits a small screen
+            return escape(text).replace('/', '/<wbr>').replace('_', '_<wbr>')
+        rows = [cells('td', f'<b>{escape(f.kind)}</b> ({escape(f.severity)}): {escape(f.what)}',
+                      narrow(_places(f.where)), escape(f.mend)) for f in self.findings]
+        rows = [cells('th', 'finding', 'where', 'mend'), *rows] if rows else []
         table = f"<table>{''.join(f'<tr>{r}</tr>' for r in rows)}</table>" if rows else ''
         return f'<p>{escape(self._summary())}</p>{table}'
 
