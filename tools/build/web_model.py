@@ -51,8 +51,8 @@ def squares(files: list[Path], size: int) -> np.ndarray:
     return np.stack([to_square(open_picture(f.read_bytes()), size) for f in files])
 
 
-def write(folder: Path, pictures: int) -> None:
-    "Fill the folder"
+def write(folder: Path, pictures: int):
+    "Fill the folder, and hand back the Learner"
     folder.mkdir(parents=True, exist_ok=True)
     learn = train()
     export_onnx(learn, folder/"float.onnx")
@@ -76,6 +76,7 @@ def write(folder: Path, pictures: int) -> None:
     (folder/"parity.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
     right = sum(answers.labels[int(np.argmax(r["probabilities"]))] == r["shows"] for r in rows)
     print(f"{right} of {len(rows)} pictures named rightly")
+    return learn
 
 
 def main() -> None:
