@@ -65,6 +65,7 @@ class Pages:
         def moved(m: re.Match) -> str:
             target, hash_, part = m[1].partition("#")
             place = self.place((folder/target).resolve())
+            if place.startswith("api/"): hash_ = part = ""  # a room's headings stand in its notebook alone
             return ("" if place.startswith("http") else "../"*depth) + place + hash_ + part
         return LINK.sub(moved, text)
 
