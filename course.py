@@ -177,6 +177,7 @@ def learn(args):
     make_environment()
     command = [PYTHON, "-m", "jupyterlab", "--port", port, "--ServerApp.port_retries=0",
                "--ServerApp.root_dir={}".format(ROOT)]
+    command += ["--FileContentsManager.pre_save_hook=tools.saving.steady"]  # reading a page leaves it as git knows it
     command += ["--no-browser"] if args.no_browser else []
     command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     return call(command + ["--LabApp.default_url=/lab/tree/" + FIRST_PAGE], check=False)

@@ -1,5 +1,7 @@
 """The engine of the exercises: comparisons, calls that go wrong, time limits, memory, and the rounds of a quiz."""
+import ctypes
 import json
+import re
 import sys
 import threading
 import time
@@ -286,3 +288,73 @@ def test_progress_leaves_the_style_of_other_figures_alone(monkeypatch):
     before = dict(matplotlib.rcParams)
     progress()
     assert dict(matplotlib.rcParams) == before
+
+
+def test_only_the_beginning_of_what_an_answer_prints_is_shown(doubling, capsys):
+    "A page that has to show all of it no longer answers"
+    def talks(x):
+        for i in range(5000): print("step", i, x)
+        return x + x
+    assert check("doubling", talks)
+    out = capsys.readouterr().out
+    assert out.startswith("step 0") and len(out.splitlines()) < 40 and re.search(r"and [\d,]+ more letters", out)
+    def one_line(x):
+        print("y"*10**6)
+        return x + x
+    assert check("doubling", one_line) and len(capsys.readouterr().out) < 5000
+    def complains(x):
+        for i in range(5000): print("step", i, file=sys.stderr)
+        return x + x
+    assert check("doubling", complains) and len(capsys.readouterr().err) < 5000
+
+
+def test_what_an_answer_prints_is_whole_where_it_is_short(doubling, capsys):
+    def talks(x):
+        print("the input is", x.tolist(), end="")
+        return x + x
+    assert check("doubling", talks) and capsys.readouterr().out == "the input is [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]"
+
+
+def test_a_loop_that_fills_the_memory_is_stopped(doubling, monkeypatch):
+    monkeypatch.setattr(judge, "MEMORY", 3e8)
+    def hoards(x):
+        held = []
+        while True: held.append(b"x"*10**7)
+    assert "GB of memory" in check("doubling", hoards).message
+
+
+def test_stopping_the_cell_stops_the_answer(doubling):
+    "The stop button interrupts the thread that waits"
+    before, main = threading.active_count(), threading.get_ident()
+    def never(x):
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(main), ctypes.py_object(KeyboardInterrupt))
+        while True: pass
+    with pytest.raises(KeyboardInterrupt): check("doubling", never)
+    end = time.thread_time() + 5
+    while threading.active_count() > before and time.thread_time() < end: sum(range(100))
+    assert threading.active_count() == before
+
+
+def test_an_answer_that_ends_the_program_is_told_so(doubling):
+    result = check("doubling", lambda x: sys.exit(3))
+    assert not result and "SystemExit: 3" in result.message
+
+
+def test_an_error_is_told_with_the_learners_line(doubling):
+    def misspelt(x):
+        y = x + x
+        return z  # noqa: F821
+    message = check("doubling", misspelt).message
+    assert "name 'z' is not defined, in line" in message and "`return z" in message
+    def inside_torch(x): return torch.stack([x, x[0]])
+    assert "`def inside_torch(x): return torch.stack([x, x[0]])`" in check("doubling", inside_torch).message
+    def endless(x): raise ValueError("so "*10_000)
+    assert len(check("doubling", endless).message) < 600
+
+
+def test_a_number_of_numpy_is_called_one():
+    with pytest.raises(Wrong, match="yours is NumPy's float32 1.5"): same(np.float32(1.5), torch.ones(()))
+
+
+def test_a_function_that_prints_and_returns_nothing_is_told_the_difference(doubling):
+    assert "hands nothing back" in check("doubling", lambda x: print(2*x)).message

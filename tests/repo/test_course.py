@@ -166,6 +166,25 @@ def test_compiled_code_is_kept(monkeypatch):
     assert course.main() == 0
 
 
+@pytest.mark.parametrize("name", ["nbs/02_convolutions.ipynb", "exercises/02_convolutions.ipynb"])
+def test_a_page_that_is_opened_and_saved_stays_as_it_is(monkeypatch, tmp_path, name):
+    "JupyterLab takes over what the kernel says of its language, with the version of its Python, and saves every two minutes"
+    calls = []
+    monkeypatch.setattr(course, "make_environment", lambda: None)
+    monkeypatch.setattr(course, "call", lambda command, **kwargs: calls.append(list(map(str, command))) or 0)
+    course.learn(SimpleNamespace(port=course.free_port(), no_browser=True))
+    hook = next(part.partition("=")[2] for part in calls[0] if part.startswith("--FileContentsManager.pre_save_hook="))
+    from jupyter_server.services.contents.filemanager import FileContentsManager
+    shutil.copy(ROOT/name, tmp_path/"page.ipynb")
+    manager = FileContentsManager(root_dir=str(tmp_path), pre_save_hook=hook)
+    page = manager.get("page.ipynb")
+    page["content"]["metadata"]["language_info"] = {
+        "codemirror_mode": {"name": "ipython", "version": 3}, "file_extension": ".py", "mimetype": "text/x-python", "name": "python",
+        "nbconvert_exporter": "python", "pygments_lexer": "ipython3", "version": "3.12.1"}
+    manager.save({"type": "notebook", "format": "json", "content": page["content"]}, "page.ipynb")
+    assert json.loads((tmp_path/"page.ipynb").read_text(encoding="utf-8")) == json.loads((ROOT/name).read_text(encoding="utf-8"))
+
+
 def test_an_impossible_port_is_an_error():
     done = run("learn", "--port", "99999999")
     assert done.returncode == 2 and "Traceback" not in done.stderr

@@ -84,7 +84,9 @@ def workbook(path: Path):
              f"`check` under each, "
              "read what it says, and go on until it passes.\n\nA check runs your function on inputs that you have not "
              "seen. Replace `raise NotImplementedError` by your own lines, then run the cell and the one below it "
-             "(Shift + Enter).")
+             "(Shift + Enter). Begin with the cells of imports below this one, now and after each restart of the "
+             "kernel: without them Python does not know the name `check`. And a cell of yours that ends in a red error "
+             "has changed nothing: the check below it still sees your function as it was before.")
     out = [new_markdown_cell(intro, id=f"{path.stem}-intro")]
     if imports := preamble(nb):
         out.append(new_code_cell(imports.replace(CHECK, f"{CHECK}, progress, quiz"), id=f"{path.stem}-imports"))
@@ -101,7 +103,7 @@ def workbook(path: Path):
             new_code_cell("progress()", id=f"{path.stem}-progress"),
             new_markdown_cell("## The questions of this chapter", id=f"{path.stem}-questions"),
             new_code_cell(f"quiz({path.stem!r})", id=f"{path.stem}-quiz")]
-    return new_notebook(cells=out, metadata={"kernelspec": nb.metadata.kernelspec})
+    return new_notebook(cells=out, metadata={key: nb.metadata[key] for key in ("kernelspec", "language_info")})
 
 
 def solutions(path: Path) -> dict:

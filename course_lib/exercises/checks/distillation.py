@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from course_lib.distillation import kd_loss
-from course_lib.exercises import Answer, NotWritten, exercise, expect, mistake, same, wrong
+from course_lib.exercises import Answer, NotWritten, exercise, expect, mistake, same, told, wrong
 
 
 def _randn(answer: Answer, *shape: Any, scale: float = 2., dtype: Any = torch.float32) -> Tensor:
@@ -398,7 +398,7 @@ def cwtm_backward(answer: Answer) -> None:  # noqa: C901 - a class is looked at 
             if 'number of gradients' in str(e):
                 wrong('`backward` must return one value for each input of `forward`, so three: the gradient of the '
                       'logits, and None for labels and weights')
-            wrong(f'your `backward` raised {type(e).__name__}: {e} ({when})')
+            wrong(f'your `backward` raised {told(e)} ({when})')
         expect(got is not None, 'your `backward` gives no gradient for the logits, the first input')
         return got
 
@@ -429,7 +429,7 @@ def cwtm_backward(answer: Answer) -> None:  # noqa: C901 - a class is looked at 
         with torch.no_grad(): edited.mul_(3)
         return torch.autograd.grad(loss, leaf)[0]
     try: got = after_an_edit(fn)
-    except RuntimeError as e: expect('inplace' in str(e), f'your `backward` raised {type(e).__name__}: {e}')
+    except RuntimeError as e: expect('inplace' in str(e), f'your `backward` raised {told(e)}')
     else: same(got, w[:, None]*raw, what='gradient after an edit', mistakes=answer.mistakes(after_an_edit))
     big = torch.tensor([[2000., 0.], [0., 1.]], dtype=torch.float64).requires_grad_()
     loss = fn.apply(big, torch.tensor([1, 1]), torch.tensor([0.5, 0.5], dtype=torch.float64))

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises import Answer, NotWritten, Wrong, difference, exercise, expect, mistake, same, wrong
+from course_lib.exercises import (Answer, NotWritten, Wrong, difference, exercise, expect, mistake, same, told,
+                                  wrong)
 from course_lib.foundations import SGD, l1
 
 
@@ -15,7 +16,7 @@ def _run(fn: Callable, what: str) -> Any:
     try: return fn()
     except Wrong: raise
     except NotImplementedError: raise NotWritten() from None
-    except Exception as e: wrong(f'your {what} raised {type(e).__name__}: {e}')
+    except Exception as e: wrong(f'your {what} raised {told(e)}')
 
 
 def _where_it_fits(fn: Callable) -> Callable:
@@ -483,7 +484,7 @@ def _one_step(opt: Any, params: Sequence[Tensor], grads: list) -> None:
         if re.search('shape|size', str(e)): hint = ': does every parameter have a speed of its own, in its own shape?'
         elif 'leaf' in str(e): hint = (': a step is no part of what backward() looks back on, so switch gradients off '
                                        'while it is made')
-        wrong(f'your step raised {type(e).__name__}: {e} (parameters of the shapes {shapes}){hint}')
+        wrong(f'your step raised {told(e)} (parameters of the shapes {shapes}){hint}')
     for p, g in zip(params, grads):
         expect(g is None or (p.grad is not None and p.grad.equal(g)),
                'your step changes `.grad`: is the speed the same memory as the gradient? Keep a tensor of its own')
