@@ -7,6 +7,7 @@ course's own data.
 """
 import argparse
 import csv
+import gc
 import importlib
 import json
 import multiprocessing
@@ -66,6 +67,7 @@ def work(path: Path, flags: str, shuffle: int | None, out: Path) -> None:
     CPU seconds beside it"""
     with open(out, "wb") as f: os.dup2(f.fileno(), 1), os.dup2(f.fileno(), 2)
     os.chdir(ROOT)
+    gc.freeze()  # what was imported before the fork stays; pytest alone would look through all of it five times
     multiprocessing.set_start_method(None, force=True)  # not the suite's: loaders start their workers as they always do
     code = run_notebook(path, flags) if path.suffix == ".ipynb" else run_tests(path, flags, shuffle)
     sys.stdout.flush()
