@@ -195,6 +195,10 @@ def _normed(x: Tensor, eps: float, dims: tuple[int, ...], correction: int = 0) -
 def _all_together(x: Tensor, eps: float = 1e-5) -> Tensor: return _normed(x, eps, (0, 1, 2, 3))
 
 
+@mistake(batch_normed, 'yours takes one mean and one variance for everything: all the channels are mixed in them')
+def _all_together_one_less(x: Tensor, eps: float = 1e-5) -> Tensor: return _normed(x, eps, (0, 1, 2, 3), 1)
+
+
 @mistake(batch_normed, 'yours normalises each picture by itself: the batch shares its mean and variance')
 def _picture_by_picture(x: Tensor, eps: float = 1e-5) -> Tensor: return _normed(x, eps, (2, 3))
 
@@ -232,8 +236,10 @@ def dropped(answer: Answer) -> None:
     for shape, p, seed in [((200,), 0.3, 1), ((6, 20), 0.5, 2), ((2, 3, 4, 5), 0.1, 3), ((50,), 0., 4)]:
         x = torch.randn(shape, generator=answer.generator)
         want = x*(torch.rand(shape, generator=torch.Generator().manual_seed(seed)) >= p)/(1 - p)
-        same(answer(x, p, torch.Generator().manual_seed(seed)), want, what='numbers after dropout',
-             mistakes=answer.mistakes())
+        got, unused = answer(x, p, torch.Generator().manual_seed(seed)), torch.Generator().manual_seed(seed)
+        elsewhere = {'nothing was drawn from `generator`: yours blanks other numbers than those that it '
+                     'names': got} if answer.inputs[2].get_state().equal(unused.get_state()) else {}
+        same(got, want, what='numbers after dropout', mistakes=answer.mistakes() | elsewhere)
 
 
 @mistake(dropped, 'the right numbers are blanked, and the rest is not scaled up: on average yours are too small')

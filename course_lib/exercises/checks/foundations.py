@@ -80,6 +80,10 @@ def weighted_sums(answer: Answer) -> None:
          'turned over')
 def not_turned(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor: return x @ weight + bias
 
+@mistake(weighted_sums, 'yours multiplies from the other side: a row of the result belongs to an item, as a row of '
+         '`x` does')
+def weight_first(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor: return weight @ x + bias
+
 @mistake(weighted_sums, 'the weighted sums are right and the bias is missing: an input of zeros should give the bias')
 def no_bias(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor: return x @ weight.T
 

@@ -118,7 +118,7 @@ def only_blanked(x, p, generator): return torch.where(torch.rand(x.shape, genera
 @mutant('dropped', says='share that goes')
 def wrong_way(x, p, generator): return torch.where(torch.rand(x.shape, generator=generator) >= p, 0., x/(1 - p))
 
-@mutant('dropped', says='(?i)right shape and wrong values')
+@mutant('dropped', says='(?i)nothing was drawn from')
 def own_draw(x, p, generator): return F.dropout(x, p)
 
 @mutant('dropped', says='(?i)right shape and wrong values')
@@ -155,3 +155,7 @@ def from_the_top(layers):
     seen = 1
     for k, s in layers: seen = (seen - 1)*s + k
     return seen
+
+
+@mutant('batch_normed', says='one mean and one variance for everything')
+def of_the_whole(x, eps=1e-5): return (x - x.mean())/torch.sqrt(x.var() + eps)

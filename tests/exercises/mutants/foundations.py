@@ -194,3 +194,7 @@ class FirstSpeedIsTheGradient(SGD):
             if self.speeds[i] is None: self.speeds[i] = p.grad
             else: self.speeds[i].mul_(self.beta).add_(p.grad)
             p -= self.lr*self.speeds[i]
+
+
+@mutant('weighted_sums', says='from the other side')
+def the_formula_of_books(x, weight, bias): return torch.matmul(weight, x) + bias
