@@ -341,11 +341,11 @@ def _plot_curve(curve: LRCurve, ax: Any, methods: Sequence[str]) -> Any:
     ax.plot(lrs, smooth.numpy(), '-', color='C0', label='smoothed')
     ax.plot(lrs, average.numpy(), '--', lw=1, color='0.4', label='average, lagging')
     for k, method in enumerate(methods): _mark(ax, curve, method, average if method in _RULES else smooth, f'C{k + 1}')
-    good = smooth[smooth.isfinite()]
+    good, raw = smooth[smooth.isfinite()], torch.cat(curve.runs)
     if len(good):
-        low, high = good.min().item(), good.max().item()
+        low, high = min(good.min(), raw[raw.isfinite()].min()).item(), good.max().item()
         pad = 0.25*(high - low) or 0.1*abs(high) or 1.
-        ax.set_ylim(low - pad, high + pad)
+        ax.set_ylim(low - pad/3, high + pad)
     ax.set(xscale='log', xlabel='learning rate (log scale)', ylabel='training loss', title='Loss while the rate grows')
     ax.legend(fontsize=7)
     return ax

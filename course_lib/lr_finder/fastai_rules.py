@@ -15,7 +15,7 @@ from torch import Tensor
 def valley(
     lrs: Tensor, # rates [n], rising, above 0
     losses: Tensor, # losses [n], usually the moving average
-) -> float: # a rate about half-way down what the rule takes for the longest valley
+) -> float: # a rate about half-way along what the rule takes for the longest valley
     """fastai's default: half-way along the longest falling subsequence. Raises `IndexError` for no points.
 
     Args:
@@ -23,7 +23,7 @@ def valley(
         losses: losses [n], usually the moving average
 
     Returns:
-        a rate about half-way down what the rule takes for the longest valley
+        a rate about half-way along what the rule takes for the longest valley
     """
     longest = torch.ones(len(losses), dtype=torch.long, device=losses.device)
     for i in range(1, len(losses)): longest[i] += torch.where(losses[:i] > losses[i], longest[:i], 0).max()
