@@ -31,15 +31,17 @@ class Comparison:
     Holds:
         table: pandas DataFrame, one row for each architecture
         budget: what each of them was given
+        scores: by architecture, the accuracy of each seed
     """
     table: Any # pandas DataFrame, one row for each architecture
     budget: str # what each of them was given
+    scores: dict[str, list[float]] # by architecture, the accuracy of each seed
 
     def plot(
         self,
         ax: Any = None, # matplotlib axes, default new ones
     ) -> Any: # the axes
-        """Draw accuracy (with its interval over seeds) against speed; the area of a dot grows with the parameters
+        """Draw accuracy (its interval, and a ring for each seed) against speed; a dot's area grows with the parameters
 
         Args:
             ax: matplotlib axes, default new ones
@@ -53,13 +55,16 @@ class Comparison:
         for i, (name, row) in enumerate(self.table.iterrows()):
             speed, value = row['images/s'], row['accuracy']
             ax.errorbar(speed, value, yerr=[[value - row['low']], [row['high'] - value]], color=f'C{i % 8}', capsize=3)
+            rings = self.scores[str(name)]
+            ax.scatter([speed]*len(rings), rings, s=30, facecolors='none', edgecolors=f'C{i % 8}', zorder=4)
             area = 40 + 30*row['parameters']/1e6
             ax.scatter(speed, value, s=area, color=f'C{i % 8}', marker='osD^vP*X'[i % 8], zorder=3)
             ax.annotate(name, (speed, value), xytext=(7, 5), textcoords='offset points', fontsize=8)
         ax.set(xscale='log', xlabel='training speed (images/s, log scale)', ylabel='accuracy',
                title=f'Accuracy after {self.budget}, against speed')
         ax.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(3, 0.5)))
-        ax.margins(x=0.25, y=0.15)
+        ax.margins(x=0.25)
+        ax.set_ylim(-0.02, 1.02)
         return ax
 
     def _repr_html_(self) -> str:
@@ -77,7 +82,7 @@ def compare_archs(
     seconds: float | None = None, # give each as many epochs as it can do in about this time instead, at least 2
     lr: float = 2e-3, # the highest rate of the head
     seeds: Sequence[int] = (0, 1), # at least 2
-) -> Comparison: # a table of accuracy, low, high (95% interval), images/s, parameters, memory (MB), seconds
+) -> Comparison: # a table of accuracy, low, high (95% interval in 0 to 1), images/s, parameters, memory (MB), seconds
     """Train each architecture under the same budget and say what it reached and what it cost.
 
     Raises what `backbone` raises, before anything is trained, and `ValueError` for fewer than two seeds.
@@ -92,23 +97,25 @@ def compare_archs(
         seeds: at least 2
 
     Returns:
-        a table of accuracy, low, high (95% interval), images/s, parameters, memory (MB), seconds
+        a table of accuracy, low, high (95% interval in 0 to 1), images/s, parameters, memory (MB), seconds
     """
     import pandas as pd
     pairs: list[tuple[str, str | None]] = [(a, weights) if isinstance(a, str) else (a[0], a[1]) for a in archs]
     if len(seeds) < 2: raise ValueError(f"an interval needs at least 2 seeds, got {list(seeds)}")
     for arch, its in pairs: _body_of(arch, its)
-    rows = {}
+    rows, scores = {}, {}
     for arch, its in pairs:
         cost, epoch = _cost(_fresh(seeds[0], make_dls, arch, its), timed=seconds is not None)
         n_epochs = epochs + 1 if seconds is None else max(round(seconds/epoch), 2)
         runs = [_trained(_fresh(seed, make_dls, arch, its), n_epochs, lr) for seed in seeds]
-        score = mean_ci([accuracy for accuracy, _ in runs])
         name = arch if [a for a, _ in pairs].count(arch) == 1 else f'{arch}, {its}'
+        scores[name] = [accuracy for accuracy, _ in runs]
+        score = mean_ci(scores[name])
         took = float(np.median([s for _, s in runs]))
-        rows[name] = dict(accuracy=score.value, low=score.low, high=score.high, **cost, seconds=took)
+        low, high = max(score.low, 0.), min(score.high, 1.)  # a share lies nowhere else
+        rows[name] = dict(accuracy=score.value, low=low, high=high, **cost, seconds=took)
     table = pd.DataFrame.from_dict(rows, orient='index').astype({'parameters': int})
-    return Comparison(table, f'{seconds:g} s' if seconds is not None else f'{epochs + 1} epochs')
+    return Comparison(table, f'{seconds:g} s' if seconds is not None else f'{epochs + 1} epochs', scores)
 
 def _fresh(seed: int, make_dls: Callable[[], DataLoaders], arch: str, weights: str | None) -> Learner:
     "A learner of its own"

@@ -370,6 +370,8 @@ def test_comparing_trains_each_alone(monkeypatch):
     t = found.table
     assert (t.low <= t.accuracy).all() and (t.accuracy <= t.high).all() and (t[['images/s', 'memory (MB)', 'seconds']] > 0).all(axis=None)
     assert t.parameters['lcnet_050'] == sum(p.numel() for p in learner(make_dls(), 'lcnet_050', None).model.parameters())
+    assert (t.low >= 0).all() and (t.high <= 1).all()  # a share lies nowhere else
+    assert {k: sum(v)/2 for k, v in found.scores.items()} == pytest.approx(t.accuracy.to_dict())
     assert 'resnet10, None' in found._repr_html_()
     assert t['memory (MB)']['resnet10, embedded'] == t['memory (MB)']['resnet10, None']  # what counts is the unfrozen network
     per_run = {}
