@@ -130,7 +130,7 @@ def main() -> None:
     best = max(scratch, key=lambda lr: np.mean(scratch[lr]))
     longer = {k: runs.arm("scratch", k*args.epochs, best) for k in (2, 4)}
     tuned = runs.arm("fine-tuned", args.epochs, 5e-3, weights="embedded")
-    runs.arm("body frozen, head only", args.epochs, 1e-2, weights="embedded", frozen=True)
+    runs.arm("body frozen but for batch norm", args.epochs, 1e-2, weights="embedded", frozen=True)
     text = f"""# Fine-tuned against from scratch, on drawn pets
 
 {machine("fastai", "timm", device="cuda" if torch.cuda.is_available() else "cpu")}
