@@ -151,12 +151,18 @@ def test_a_taken_port_is_named_with_a_free_one():
     assert "Traceback" not in done.stderr
 
 
-def test_learn_opens_the_start(monkeypatch):
+@pytest.fixture
+def lab(monkeypatch):
+    "The words with which `course.py learn` starts JupyterLab"
     calls = []
     monkeypatch.setattr(course, "make_environment", lambda: None)
-    monkeypatch.setattr(course, "call", lambda command, **kw: calls.append(command))
+    monkeypatch.setattr(course, "call", lambda command, **kwargs: calls.append(list(map(str, command))) or 0)
     course.learn(SimpleNamespace(port=course.free_port(), no_browser=True))
-    assert f"--LabApp.default_url=/lab/tree/{course.FIRST_PAGE}" in calls[0] and (ROOT/course.FIRST_PAGE).exists()
+    return calls[0]
+
+
+def test_learn_opens_the_start(lab):
+    assert f"--LabApp.default_url=/lab/tree/{course.FIRST_PAGE}" in lab and (ROOT/course.FIRST_PAGE).exists()
 
 
 def test_compiled_code_is_kept(monkeypatch):
@@ -167,13 +173,9 @@ def test_compiled_code_is_kept(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["nbs/02_convolutions.ipynb", "exercises/02_convolutions.ipynb"])
-def test_a_page_that_is_opened_and_saved_stays_as_it_is(monkeypatch, tmp_path, name):
+def test_a_page_that_is_opened_and_saved_stays_as_it_is(lab, tmp_path, name):
     "JupyterLab takes over what the kernel says of its language, with the version of its Python, and saves every two minutes"
-    calls = []
-    monkeypatch.setattr(course, "make_environment", lambda: None)
-    monkeypatch.setattr(course, "call", lambda command, **kwargs: calls.append(list(map(str, command))) or 0)
-    course.learn(SimpleNamespace(port=course.free_port(), no_browser=True))
-    hook = next(part.partition("=")[2] for part in calls[0] if part.startswith("--FileContentsManager.pre_save_hook="))
+    hook = next(part.partition("=")[2] for part in lab if part.startswith("--FileContentsManager.pre_save_hook="))
     from jupyter_server.services.contents.filemanager import FileContentsManager
     shutil.copy(ROOT/name, tmp_path/"page.ipynb")
     manager = FileContentsManager(root_dir=str(tmp_path), pre_save_hook=hook)

@@ -7,19 +7,16 @@ writes `nbs/images/14_page.png`, `14_phone.png` and `14_space.png`. Needs Node, 
 `web/package-lock.json` names; `--network` takes what `tools.build.web_model` wrote, else one is trained.
 """
 import argparse
-import contextlib
 import os
-import re
 import shutil
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
 
 from course_lib.deploy import space
+from tests.deploy.serving import started
 from tools.build.web_model import train, write
 from tools.notebooks import ROOT
 from tools.site_check import BROWSERS
@@ -27,26 +24,12 @@ from tools.site_check import BROWSERS
 COLOURS = 96  # of a stored picture
 
 
-@contextlib.contextmanager
-def app_of(folder: Path) -> Iterator[str]:
-    "The address of a Space's app, which runs in a process of its own while the block lasts"
-    env = os.environ | {"PYTHONUNBUFFERED": "1", "GRADIO_SERVER_NAME": "127.0.0.1", "HF_HUB_OFFLINE": "1"}
-    app = subprocess.Popen([sys.executable, "app.py"], cwd=folder, env=env, text=True, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT)
-    try:
-        line = next(line for line in app.stdout or () if "http://" in line)
-        yield re.findall(r"http://[\d.:]+", line)[0]
-    finally:
-        app.terminate()
-        app.wait()
-
-
 def take(network: Path, made: Path, into: Path) -> None:
     "Let the browser look at the page around a network, and at a Space's app"
     npm, browser = shutil.which("npm"), next(filter(None, map(shutil.which, BROWSERS)), None)
     if not (npm and browser): raise SystemExit("Chromium or npm is missing")
     picture = sorted((network/"pictures").glob("beagle_*.jpg"))[0]
-    with app_of(made) as address:
+    with started(str(made/"app.py"), folder=made.parent/"of app", PYTHONPATH="") as (address, _):
         subprocess.run([npm, "run", "doors"], cwd=ROOT/"web", check=True, stdin=subprocess.DEVNULL, env=os.environ | {
             "DOORS": str(into), "SPACE": address, "PICTURE": str(picture), "MODEL": str(network.resolve()),
             "CHROMIUM": browser})
